@@ -1,0 +1,48 @@
+// Package audio is what a call hears and says: frames of linear sound, where
+// they come from and where they go, and the G.711 codec between them and the
+// network.
+//
+// It does no I/O itself; devices, files and pipes are in audio/device, the
+// jitter buffer is in audio/playout.
+package audio
+
+import "time"
+
+// SampleRate is the rate of all sound inside securecall, in Hz (G.711).
+const SampleRate = 8000
+
+// FrameDuration is how much sound one Frame and one RTP packet hold.
+const FrameDuration = 20 * time.Millisecond
+
+// FrameSamples is the number of samples of a Frame.
+const FrameSamples = SampleRate * int(FrameDuration/time.Millisecond) / 1000
+
+// A Frame is 20 ms of mono sound: 160 linear 16-bit samples at 8 kHz.
+type Frame [FrameSamples]int16
+
+// A Source is a microphone, or whatever stands in for one.
+//
+// It paces its reader: ReadFrame returns when the next 20 ms are due, at once
+// if they already are. One goroutine at a time reads; Close may come from any
+// other and ends a ReadFrame that waits.
+type Source interface {
+	// ReadFrame fills f with the next 20 ms. It returns io.EOF, with f
+	// untouched, once what it reads from has ended (each time it is called
+	// from then on, without waiting), and any other error when the device is
+	// lost.
+	ReadFrame(f *Frame) error
+	Close() error
+}
+
+// A Sink is a loudspeaker, or whatever stands in for one.
+//
+// It paces its writer: WriteFrame returns when there is room for the next
+// frame, so that no more than the sink's own latency is ever queued. One
+// goroutine at a time writes; Close may come from any other and ends a
+// WriteFrame that waits.
+type Sink interface {
+	WriteFrame(f *Frame) error
+	// Close plays out nothing more, completes what must be completed (a
+	// file's header) and frees the device.
+	Close() error
+}

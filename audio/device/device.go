@@ -1,0 +1,62 @@
+// Package device opens the ends of the sound: microphones and speakers
+// through Oto, PulseAudio and miniaudio, and what stands in for them: WAV
+// files, standard input and output, other programs' pipes, tones, nothing.
+package device
+
+import (
+	"io"
+
+	"securecall/audio"
+)
+
+// Kind tells what a spec names without opening it.
+type Kind int
+
+// The kinds of sound ends.
+const (
+	KindDevice Kind = iota // "default" or a device's name
+	KindFile               // FILE.wav
+	KindStdio              // "-"
+	KindExec               // exec:COMMAND
+	KindTone               // tone:HZ
+	KindNone               // none
+)
+
+// KindOf tells the kind of a --mic or --speaker value.
+func KindOf(spec string) Kind { panic("seam") }
+
+// Options of OpenSource and OpenSink.
+type Options struct {
+	Stdin  io.Reader // for "-"
+	Stdout io.Writer // for "-"
+}
+
+// OpenSource opens the --mic value spec. A failure to find or open is an *Error.
+func OpenSource(spec string, o Options) (audio.Source, error) { panic("seam") }
+
+// OpenSink opens the --speaker value spec. A failure to find or open is an *Error.
+func OpenSink(spec string, o Options) (audio.Sink, error) { panic("seam") }
+
+// An Error says which end failed, why, and what a person can do about it.
+type Error struct {
+	Spec string // the --mic or --speaker value
+	Err  error
+	Hint string // the next step, one sentence without a full stop; may be empty
+	File bool   // a file could not be opened or read (exit status 31), not a device (30)
+}
+
+func (e *Error) Error() string { return e.Spec + ": " + e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Info describes one device of this machine.
+type Info struct {
+	Name    string // what --mic or --speaker takes
+	Label   string // what a person knows it by
+	Driver  string // pulse, oto, miniaudio
+	Input   bool   // microphone, else speaker
+	Default bool
+}
+
+// List returns the devices of this machine, microphones first. An empty list
+// with a nil error means that there are none.
+func List() ([]Info, error) { panic("seam") }

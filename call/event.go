@@ -1,0 +1,151 @@
+package call
+
+import (
+	"net/netip"
+	"time"
+
+	"securecall/audio/playout"
+)
+
+// An Event is something that a call tells the outside. Name is its name in
+// CLI.md's table and in --json; the fields of each type are that event's
+// fields.
+type Event interface{ Name() string }
+
+// Listening: the endpoint waits for calls.
+type Listening struct {
+	Addrs []netip.AddrPort // to dial
+}
+
+// Dialing: the first packet goes out.
+type Dialing struct {
+	Peer string // as the caller named it
+	Addr netip.AddrPort
+}
+
+// Refused: an ICMP refusal came back; dialling goes on.
+type Refused struct{ Addr netip.AddrPort }
+
+// PathChanged is the event "path".
+type PathChanged struct {
+	Kind          string // direct, punched, relayed
+	Local, Remote netip.AddrPort
+}
+
+// Secured: keys are agreed and confirmed.
+type Secured struct {
+	Role         string // initiator, responder
+	ZID          string // the peer's, hexadecimal
+	Remote       netip.AddrPort
+	Hash         string
+	Cipher       string
+	Auth         string
+	KeyAgreement string
+	SASType      string
+	SAS          string
+	Continuity   string // new: nothing is remembered yet
+	Verified     bool
+	PeerVerified bool
+	PeerClient   string // as the peer's Hello has it; hostile text
+}
+
+// Incoming: somebody calls; comes after Secured, to the callee alone.
+type Incoming struct {
+	Addr netip.AddrPort
+	ZID  string
+}
+
+// Ringing: the other side has been told of the call and has not answered yet.
+type Ringing struct{}
+
+// Answered: both sides may speak.
+type Answered struct{}
+
+// Muted: our microphone is closed (silence is sent), or open again.
+type Muted struct{ On bool }
+
+// Stats comes every 5 s and with Ended.
+type Stats struct {
+	RTT          time.Duration // 0: not known yet
+	Jitter       time.Duration // of what we hear, RFC 3550, Section 6.4.1
+	Loss         float64       // of what we hear, percent since the start
+	PeerLoss     float64       // of what the peer hears, percent in its last report
+	PlayoutDelay time.Duration
+	Concealed    time.Duration
+	Sent         uint64 // RTP packets
+	Received     uint64
+	Dropped      map[string]uint64 // by cause
+	Playout      playout.Stats
+}
+
+// DeviceState: a microphone or speaker was lost.
+type DeviceState struct {
+	Which string // mic, speaker
+	State string // lost
+	Err   error
+}
+
+// Fault is the event "error": something went wrong that a person should know.
+type Fault struct {
+	Err  error
+	Hint string // the next step
+}
+
+// Ended is the last event of a call.
+type Ended struct {
+	Reason   Reason
+	Err      error         // the cause in more words, or nil
+	Duration time.Duration // from Answered; 0: never answered
+	Stats    Stats
+}
+
+// Name implements Event.
+func (Listening) Name() string   { return "listening" }
+func (Dialing) Name() string     { return "dialing" }
+func (Refused) Name() string     { return "refused" }
+func (PathChanged) Name() string { return "path" }
+func (Secured) Name() string     { return "secured" }
+func (Incoming) Name() string    { return "incoming" }
+func (Ringing) Name() string     { return "ringing" }
+func (Answered) Name() string    { return "answered" }
+func (Muted) Name() string       { return "muted" }
+func (Stats) Name() string       { return "stats" }
+func (DeviceState) Name() string { return "device" }
+func (Fault) Name() string       { return "error" }
+func (Ended) Name() string       { return "ended" }
+
+// A Reason is why a call ended. Its value is the exit status of CLI.md.
+type Reason int
+
+// The reasons.
+const (
+	ReasonNormal      Reason = 0   // the call took place and ended normally
+	ReasonFault       Reason = 1   // a fault of ours
+	ReasonNoAnswer    Reason = 10  // it rang, nobody answered
+	ReasonBusy        Reason = 11  // busy
+	ReasonDeclined    Reason = 12  // declined
+	ReasonUnreachable Reason = 13  // nothing came back in time
+	ReasonLost        Reason = 14  // nothing valid heard for 30 s in mid-call
+	ReasonNotZRTP     Reason = 15  // something answered, but not with ZRTP
+	ReasonKeys        Reason = 23  // key agreement refused or failed
+	ReasonDevice      Reason = 30  // sound device: none, lost or refused
+	ReasonNotPossible Reason = 31  // not permitted or not possible: port, file
+	ReasonInterrupted Reason = 130 // interrupted before a call took place
+)
+
+var reasonText = map[Reason]string{
+	ReasonNormal:      "hung up",
+	ReasonFault:       "fault",
+	ReasonNoAnswer:    "no answer",
+	ReasonBusy:        "busy",
+	ReasonDeclined:    "declined",
+	ReasonUnreachable: "unreachable",
+	ReasonLost:        "lost",
+	ReasonNotZRTP:     "not ZRTP",
+	ReasonKeys:        "key agreement failed",
+	ReasonDevice:      "sound device",
+	ReasonNotPossible: "not possible",
+	ReasonInterrupted: "interrupted",
+}
+
+func (r Reason) String() string { return reasonText[r] }

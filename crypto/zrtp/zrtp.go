@@ -1,0 +1,135 @@
+// Package zrtp is the ZRTP machine of RFC 6189: two endpoints agree on SRTP
+// keys in the media path and on a short authentication string.
+//
+// A Session has no goroutine, lock, clock, socket or file: packets and the
+// time go in, packets and events come out, and all randomness is read from
+// Config.Rand. Its owner serialises the calls and, after each of Start,
+// Receive, Advance and Confirmed, takes what NextPacket and NextEvent hold.
+package zrtp
+
+import (
+	"io"
+	"time"
+
+	"securecall/crypto/zrtp/wire"
+)
+
+// Role of an endpoint (RFC 6189, Section 4.2).
+type Role int
+
+// The roles.
+const (
+	Undecided Role = iota
+	Initiator
+	Responder
+)
+
+// Algorithms are what an endpoint offers and accepts, most wanted first. An
+// empty list means the default; a list that is given is exact: nothing
+// outside it is accepted, not even what every endpoint must have
+// (docs/notes/exact-lists.md).
+type Algorithms struct {
+	Hashes, Ciphers, Auths, KeyAgreements, SASTypes []wire.Name
+}
+
+// Config of a Session.
+type Config struct {
+	// Initiate: the dialler commits as soon as it can. Without it the session
+	// answers, and commits itself only towards a passive peer or when no
+	// Commit came within CommitAfter of the exchange of Hellos.
+	Initiate   bool
+	ZID        wire.ZID
+	SSRC       uint32
+	Client     string // at most 16 characters, RFC 6189, Section 5.2
+	Algorithms Algorithms
+	Rand       io.Reader
+	// AllowFiniteField is asked before a DH2k or DH3k key is made in answer to
+	// a Commit; nil: always. A refused Commit is dropped, to be repeated.
+	AllowFiniteField func(now time.Time) bool
+}
+
+// Session is one ZRTP exchange.
+type Session struct{}
+
+// New checks c and makes a session that has sent nothing yet.
+func New(c Config) (*Session, error) { panic("seam") }
+
+// Start sends the first Hello, which is repeated every 200 ms until it is
+// answered; the session never gives up on that by itself.
+func (s *Session) Start(now time.Time) { panic("seam") }
+
+// Receive handles one ZRTP datagram. The error says why it was dropped; none
+// is fatal to the caller. packet is borrowed for the call only.
+func (s *Session) Receive(now time.Time, packet []byte) error { panic("seam") }
+
+// Advance does what Deadline was for.
+func (s *Session) Advance(now time.Time) { panic("seam") }
+
+// Deadline is when Advance wants to be called next; zero: never.
+func (s *Session) Deadline() time.Time { panic("seam") }
+
+// Confirmed tells the session that valid SRTP or SRTCP of the peer arrived,
+// which stands for a lost Conf2ACK (RFC 6189, Section 4.6).
+func (s *Session) Confirmed(now time.Time) { panic("seam") }
+
+// NextPacket returns the next datagram to send, to be used before the next
+// call of any method.
+func (s *Session) NextPacket() ([]byte, bool) { panic("seam") }
+
+// NextEvent returns the next event.
+func (s *Session) NextEvent() (Event, bool) { panic("seam") }
+
+// Proven tells whether the peer has shown that it sees our packets: as
+// responder, by an hvi over our Hello that its DHPart2 matched; as initiator,
+// by a DHPart1.
+func (s *Session) Proven() bool { panic("seam") }
+
+// Drops counts the packets that Receive refused, by reason.
+func (s *Session) Drops() map[string]uint64 { panic("seam") }
+
+// Close wipes what is secret. The session then drops everything.
+func (s *Session) Close() { panic("seam") }
+
+// An Event is one of PeerHello, KeysReady, Secured, Failed.
+type Event interface{ event() }
+
+// PeerHello: the peer speaks ZRTP and a common version. Nothing in it is
+// authenticated before Secured.
+type PeerHello struct {
+	ZID    wire.ZID
+	Client string // as sent, 16 bytes, trailing spaces and zeros removed
+	SSRC   uint32
+}
+
+// KeysReady: the exchange has given SRTP keys and they are checked by the
+// peer's Confirm. A responder is Secured at once; an initiator may now open
+// SRTP but must send and play nothing before Secured (Section 4.6).
+type KeysReady struct {
+	Role                                  Role
+	ZID                                   wire.ZID // the peer's
+	Client                                string
+	SSRC                                  uint32 // the peer's
+	Hash, Cipher, Auth, KeyAgreement, SAS wire.Name
+	LocalKey, LocalSalt                   []byte // SRTP master key and salt for what we send
+	RemoteKey, RemoteSalt                 []byte
+	SASValue                              uint32 // leftmost 32 bits of sashash
+	SASHash                               [32]byte
+	PeerV, PeerD                          bool // the peer's V and D flags
+	PeerExpiry                            uint32
+}
+
+// Secured: both ends have the keys (responder: Confirm2 was good; initiator:
+// Conf2ACK or the first valid SRTP came).
+type Secured struct{}
+
+// Failed: the session is over without keys.
+type Failed struct {
+	Code wire.ErrorCode // RFC 6189, Section 5.9; 0 with Err
+	Peer bool           // the peer said so, not we
+	Err  error          // in words
+}
+
+func (PeerHello) event() {}
+func (KeysReady) event() {}
+func (Secured) event()   {}
+func (Failed) event()    {}

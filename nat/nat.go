@@ -1,0 +1,29 @@
+// Package nat is how a packet reaches the other side. Today: directly, over
+// UDP on IPv4 and IPv6. Hole punching beyond that, relays and roaming will be
+// further Paths behind the same interface; the call never knows how its path
+// came about.
+package nat
+
+import (
+	"errors"
+	"net/netip"
+)
+
+// ErrRefused is what ReadPacket returns, once each, for an ICMP "port
+// unreachable": nobody listens there at this moment. The path stays usable.
+var ErrRefused = errors.New("refused: nobody listens there")
+
+// A Path carries datagrams between this machine and its peers. ReadPacket is
+// called by one goroutine; WritePacket by any; Close by any, and it ends a
+// ReadPacket that waits with an error that is net.ErrClosed.
+type Path interface {
+	// ReadPacket waits for a datagram, writes it to b and returns its length
+	// and sender (IPv4 addresses unmapped). It does not allocate.
+	ReadPacket(b []byte) (n int, from netip.AddrPort, err error)
+	// WritePacket sends one datagram. A failure concerns this datagram only.
+	// It does not allocate.
+	WritePacket(b []byte, to netip.AddrPort) error
+	// LocalAddr is the address the path is bound to.
+	LocalAddr() netip.AddrPort
+	Close() error
+}
