@@ -3,14 +3,13 @@
 package call
 
 import (
-	"context"
+	"crypto/rand"
+	"errors"
 	"io"
-	"net/netip"
 	"time"
 
 	"securecall/audio"
 	"securecall/crypto/zrtp"
-	"securecall/nat"
 )
 
 // Config of an Endpoint. It is not changed after NewDialer or NewListener.
@@ -38,6 +37,32 @@ type Config struct {
 	// OnEvent is told each event, in order, by one goroutine; it must not
 	// wait. id numbers the call within the endpoint; 0: not about a call.
 	OnEvent func(id int, e Event)
+
+	allowFiniteField func(now time.Time) bool // a listener's limit for strangers
+}
+
+// clientPrefix is how the client identifier of every securecall's Hello
+// begins.
+const clientPrefix = "securecall"
+
+// withDefaults fills in what was left zero, and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	if c.Client == "" {
+		c.Client = clientPrefix
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(int, Event) {}
+	}
+	if !c.Echo && (c.Mic == nil || c.Speaker == nil) {
+		return c, errors.New("call: a microphone and a speaker are needed, or Echo")
+	}
+	return c, nil
 }
 
 // A Command is what a person or script wants of a call.
@@ -51,30 +76,3 @@ const (
 	Mute
 	Unmute
 )
-
-// Endpoint drives the calls of one path: one for a dialler, many for a
-// listener.
-type Endpoint struct{}
-
-// NewDialer prepares a call to peer; name is what the caller typed.
-func NewDialer(c Config, path nat.Path, peer netip.AddrPort, name string) (*Endpoint, error) {
-	panic("seam")
-}
-
-// NewListener prepares to take calls; addrs are shown as what to dial.
-func NewListener(c Config, path nat.Path, addrs []netip.AddrPort) (*Endpoint, error) {
-	panic("seam")
-}
-
-// Run drives the endpoint until its last call has ended (dialler, or listener
-// with Once) or ctx is cancelled, which hangs up properly. It returns the
-// last call's Ended; a listener that was stopped while it waited returns
-// ReasonNormal, with Once and no call yet ReasonInterrupted. Run closes the
-// path and everything that it opened, and returns when all its goroutines
-// have ended.
-func (e *Endpoint) Run(ctx context.Context) Ended { panic("seam") }
-
-// Do carries out c for the call numbered id; 0 means the one that rings or
-// runs. It may be called from any goroutine and does not wait; what makes no
-// sense at this moment is ignored.
-func (e *Endpoint) Do(id int, c Command) { panic("seam") }

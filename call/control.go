@@ -1,0 +1,82 @@
+package call
+
+import "time"
+
+// Resending of call-control messages: after 100 ms, then after twice as long
+// each time; what is not acknowledged within 10 s is given up.
+const (
+	controlFirst  = 100 * time.Millisecond
+	controlGiveUp = 10 * time.Second
+)
+
+// control is one side's reliable exchange of call-control messages: each is
+// numbered, sent with every packet until it is acknowledged, and taken once.
+type control struct {
+	last   uint32    // number of our last message
+	unsaid []pending // ours, not acknowledged, in order
+	wait   time.Duration
+	again  time.Time // when to resend; zero: nothing to resend
+
+	taken uint32 // number of the peer's last message that was taken
+	owed  bool   // the peer waits for an acknowledgement
+}
+
+type pending struct {
+	message
+	since time.Time
+}
+
+// say queues a message, to be sent at once.
+func (c *control) say(now time.Time, w word, body []byte) {
+	if len(c.unsaid) == maxMessages {
+		c.unsaid = c.unsaid[1:] // a peer that acknowledges nothing loses the oldest
+	}
+	c.last++
+	c.unsaid = append(c.unsaid, pending{message{c.last, w, body}, now})
+	c.wait, c.again = controlFirst, now
+}
+
+// due tells whether an APP packet should be sent now.
+func (c *control) due(now time.Time) bool {
+	return c.owed || !c.again.IsZero() && !now.Before(c.again)
+}
+
+// take is the content of the next APP packet; it counts as sent.
+func (c *control) take(now time.Time) appData {
+	for len(c.unsaid) > 0 && now.Sub(c.unsaid[0].since) >= controlGiveUp {
+		c.unsaid = c.unsaid[1:]
+	}
+	d := appData{ack: c.taken}
+	for _, p := range c.unsaid {
+		d.messages = append(d.messages, p.message)
+	}
+	c.owed = false
+	switch {
+	case len(c.unsaid) == 0:
+		c.again = time.Time{}
+	case !now.Before(c.again): // a mere acknowledgement does not slow resending
+		c.again = now.Add(c.wait)
+		c.wait *= 2
+	}
+	return d
+}
+
+// hear handles the peer's APP packet and returns what is new in it, in order.
+// A number may be missing where the peer has given a message up.
+func (c *control) hear(d appData) []message {
+	for len(c.unsaid) > 0 && c.unsaid[0].number <= d.ack {
+		c.unsaid = c.unsaid[1:]
+	}
+	if len(c.unsaid) == 0 {
+		c.again = time.Time{}
+	}
+	var fresh []message
+	for _, m := range d.messages {
+		c.owed = true
+		if m.number > c.taken {
+			c.taken = m.number
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh
+}

@@ -1,0 +1,183 @@
+package call
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"securecall/audio"
+	"securecall/audio/playout"
+	"securecall/crypto/srtp"
+)
+
+// media is the sound of one call: frames in and SRTP packets out, SRTP
+// packets in and frames out. It does no I/O and exists only once ZRTP has
+// given keys; nothing else makes or opens an RTP packet.
+//
+// pack belongs to the capture goroutine, receive to the reader, play to the
+// playout goroutine.
+type media struct {
+	srtp  *srtp.Session
+	law   audio.Law
+	begun time.Time // arrival times are counted from here
+	drops drops
+
+	muted  atomic.Bool
+	heard  atomic.Int64 // when the last valid packet came: Unix time in ns
+	sent   atomic.Uint64
+	octets atomic.Uint64
+	clock  atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
+
+	// Capture goroutine.
+	out     rtp.Header
+	payload [audio.FrameSamples]byte
+	packet  []byte
+
+	// Reader goroutine.
+	in    rtp.Header
+	plain []byte
+
+	mu        sync.Mutex // reader and playout goroutine, and control for its reports
+	buffer    *playout.Buffer
+	reception reception
+	received  uint64
+}
+
+func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq uint16, timestamp uint32) *media {
+	return &media{
+		srtp:  s,
+		law:   law,
+		begun: now,
+		out: rtp.Header{
+			Version:        2,
+			PayloadType:    uint8(law),
+			SequenceNumber: seq,
+			Timestamp:      timestamp,
+			SSRC:           ssrc,
+			Marker:         true, // the first packet of the talk spurt (RFC 3551, Section 4.1)
+		},
+		packet: make([]byte, 0, maxDatagram),
+		plain:  make([]byte, 0, maxDatagram),
+		buffer: playout.New(playout.Config{}),
+	}
+}
+
+// pack makes the SRTP packet of one frame, silence if the microphone is
+// closed: rate and size stay the same whatever is said. The packet is valid
+// until the next call.
+func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
+	if m.muted.Load() {
+		f = &audio.Frame{}
+	}
+	m.law.Encode(m.payload[:], f[:])
+	var err error
+	m.packet, err = m.srtp.AppendRTP(m.packet[:0], &m.out, m.payload[:])
+	if err != nil {
+		return nil, err
+	}
+	m.clock.Store(uint64(now.Sub(m.begun).Milliseconds())<<32 | uint64(m.out.Timestamp))
+	m.sent.Add(1)
+	m.octets.Add(uint64(len(m.payload)))
+	m.out.Marker = false
+	m.out.SequenceNumber++
+	m.out.Timestamp += audio.FrameSamples
+	return m.packet, nil
+}
+
+// rtpTime is what the RTP timestamp would be at now (RFC 3550, Section 6.4.1).
+func (m *media) rtpTime(now time.Time) uint32 {
+	c := m.clock.Load()
+	since := now.Sub(m.begun).Milliseconds() - int64(c>>32)
+	return uint32(c) + uint32(since*audio.SampleRate/1000)
+}
+
+// receive opens one SRTP packet and hands it to playout, or counts why not.
+func (m *media) receive(now time.Time, packet []byte) {
+	payload, err := m.srtp.OpenRTP(m.plain[:0], packet, &m.in)
+	if err != nil {
+		m.drops.add(causeOf(err))
+		return
+	}
+	m.heard.Store(now.UnixNano())
+	law := audio.Law(m.in.PayloadType)
+	if law != audio.PCMU && law != audio.PCMA {
+		m.drops.add(dropPayload)
+		return
+	}
+	arrival := uint32(now.Sub(m.begun) * audio.SampleRate / time.Second)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.received++
+	m.reception.count(m.in.SequenceNumber, m.in.Timestamp, arrival)
+	m.buffer.Push(now, playout.Packet{
+		Seq:       m.in.SequenceNumber,
+		Timestamp: m.in.Timestamp,
+		Law:       law,
+		Payload:   payload,
+	})
+}
+
+// play fills f with the next frame to be heard.
+func (m *media) play(now time.Time, f *audio.Frame) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.buffer.Pop(now, f)
+}
+
+// lastHeard is when the last valid packet came; zero: none yet.
+func (m *media) lastHeard() time.Time {
+	if ns := m.heard.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
+
+// A drop is why a datagram was thrown away.
+type drop int
+
+const (
+	dropForeign   drop = iota // neither ZRTP nor of a call that has keys: clear RTP, DTLS, SIP, ...
+	dropSTUN                  // keep-alives of other phones
+	dropStranger              // not from the peer's address or SSRC
+	dropAuth                  // wrong authentication tag
+	dropReplay                // seen before, or too old to tell
+	dropMalformed             // no RTP or RTCP inside
+	dropPayload               // a payload type that is not G.711
+	dropThrottled             // not sent: an unproven address had its share
+	dropBehind                // control could not keep up
+	dropUnsent                // the system refused to send it
+	dropKinds
+)
+
+var dropNames = [dropKinds]string{
+	"foreign", "stun", "stranger", "auth", "replay", "malformed", "payload", "throttled", "behind", "unsent",
+}
+
+// drops counts datagrams by cause, from any goroutine.
+type drops [dropKinds]atomic.Uint64
+
+func (d *drops) add(cause drop) { d[cause].Add(1) }
+
+// into adds the counters that are not zero to m.
+func (d *drops) into(m map[string]uint64) {
+	for i := range d {
+		if n := d[i].Load(); n > 0 {
+			m[dropNames[i]] += n
+		}
+	}
+}
+
+func causeOf(err error) drop {
+	switch {
+	case errors.Is(err, srtp.ErrForeignSSRC):
+		return dropStranger
+	case errors.Is(err, srtp.ErrReplay):
+		return dropReplay
+	case errors.Is(err, srtp.ErrAuth):
+		return dropAuth
+	}
+	return dropMalformed
+}

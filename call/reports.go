@@ -1,0 +1,162 @@
+package call
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pion/rtcp"
+)
+
+// sendRTCP queues one compound packet: a report and our name always (RFC
+// 3550, Section 6.1), call control if the peer knows it and any is due, and
+// BYE at the end.
+func (c *core) sendRTCP(now time.Time, bye bool) {
+	m := c.media
+	var blocks []rtcp.ReceptionReport
+	m.mu.Lock()
+	if m.reception.started {
+		blocks = append(blocks, m.reception.report(c.peerSSRC))
+	}
+	m.mu.Unlock()
+	if len(blocks) > 0 && !c.sawReport.IsZero() {
+		blocks[0].LastSenderReport = c.reportNTP
+		blocks[0].Delay = uint32(now.Sub(c.sawReport) * 65536 / time.Second)
+	}
+
+	var packets []rtcp.Packet
+	if sent := m.sent.Load(); sent > 0 {
+		packets = append(packets, &rtcp.SenderReport{
+			SSRC: c.ssrc, NTPTime: ntpTime(now), RTPTime: m.rtpTime(now),
+			PacketCount: uint32(sent), OctetCount: uint32(m.octets.Load()), Reports: blocks,
+		})
+	} else {
+		packets = append(packets, &rtcp.ReceiverReport{SSRC: c.ssrc, Reports: blocks})
+	}
+	packets = append(packets, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		Source: c.ssrc,
+		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.cname}},
+	}}})
+	if c.ours() {
+		data := c.control.take(now).append(nil)
+		packets = append(packets, &rtcp.ApplicationDefined{SSRC: c.ssrc, Name: appName, Data: data})
+	}
+	if bye {
+		packets = append(packets, &rtcp.Goodbye{Sources: []uint32{c.ssrc}})
+	}
+	plain, err := rtcp.Marshal(packets)
+	if err != nil {
+		c.end(now, ReasonFault, fmt.Errorf("rtcp: %w", err))
+		return
+	}
+	b, err := m.srtp.AppendRTCP(nil, plain)
+	if err != nil {
+		c.end(now, ReasonFault, fmt.Errorf("srtcp: %w", err))
+		return
+	}
+	c.packets = append(c.packets, b)
+}
+
+// receiveRTCP opens one SRTCP packet and takes what it says.
+func (c *core) receiveRTCP(now time.Time, b []byte) {
+	plain, err := c.media.srtp.OpenRTCP(nil, b)
+	if err != nil {
+		c.media.drops.add(causeOf(err))
+		return
+	}
+	c.media.heard.Store(now.UnixNano())
+	c.session.Confirmed(now)
+	c.pump(now)
+	packets, err := rtcp.Unmarshal(plain)
+	if err != nil {
+		c.media.drops.add(dropMalformed)
+		return
+	}
+	bye := false
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *rtcp.SenderReport:
+			c.sawReport, c.reportNTP = now, middle(p.NTPTime)
+			c.takeReports(now, p.Reports)
+		case *rtcp.ReceiverReport:
+			c.takeReports(now, p.Reports)
+		case *rtcp.ApplicationDefined:
+			c.receiveApp(now, p)
+		case *rtcp.Goodbye:
+			bye = true
+		}
+	}
+	if bye {
+		c.remoteBye(now)
+	}
+	if c.phase < ended && c.control.due(now) {
+		c.sendRTCP(now, c.phase == leaving)
+	}
+}
+
+func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
+	if p.Name != appName || !c.ours() {
+		return
+	}
+	d, err := parseAppData(p.Data)
+	if err != nil {
+		c.media.drops.add(dropMalformed)
+		return
+	}
+	for _, m := range c.control.hear(d) {
+		c.hear(now, m)
+	}
+}
+
+// hear acts on one call-control message of the peer. What does not fit the
+// phase, or is not known, is ignored.
+func (c *core) hear(now time.Time, m message) {
+	if !c.caller || c.phase != ringing {
+		if m.word == wordHangup {
+			c.remoteBye(now)
+		}
+		return
+	}
+	switch m.word {
+	case wordRinging:
+		c.tell(Ringing{})
+	case wordAnswered:
+		c.begin(now)
+	case wordDeclined:
+		c.end(now, ReasonDeclined, nil)
+	case wordBusy:
+		c.end(now, ReasonBusy, nil)
+	case wordHangup:
+		c.remoteBye(now)
+	}
+}
+
+// remoteBye: the other side has left.
+func (c *core) remoteBye(now time.Time) {
+	switch {
+	case c.phase == talking:
+		c.end(now, ReasonNormal, nil)
+	case c.phase == ringing && c.caller:
+		c.end(now, ReasonDeclined, nil)
+	case c.phase == ringing:
+		c.end(now, ReasonNoAnswer, nil)
+	case c.phase == leaving:
+		c.end(now, c.result.Reason, c.result.Err)
+	}
+}
+
+// takeReports reads what the peer says of our stream (RFC 3550, Section 6.4.1).
+func (c *core) takeReports(now time.Time, blocks []rtcp.ReceptionReport) {
+	for _, r := range blocks {
+		if r.SSRC != c.ssrc {
+			continue
+		}
+		c.peerLoss = float64(r.FractionLost) * 100 / 256
+		if r.LastSenderReport == 0 {
+			continue
+		}
+		rtt := middle(ntpTime(now)) - r.LastSenderReport - r.Delay
+		if int32(rtt) >= 0 {
+			c.rtt = time.Duration(rtt) * time.Second / 65536
+		}
+	}
+}

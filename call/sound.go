@@ -1,0 +1,266 @@
+package call
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"securecall/audio"
+	"securecall/audio/device"
+)
+
+// A note is what the other goroutines tell control.
+type note struct {
+	kind  noteKind
+	run   *running
+	media *media
+	ends  ends
+	which string // mic, speaker
+	err   error
+}
+
+type noteKind int
+
+const (
+	noteRefused noteKind = iota // ICMP: nobody listens there
+	noteHeard                   // the first valid SRTP packet
+	noteOpened                  // the sound devices of a call are open, or err
+	noteEOF                     // the microphone's file or pipe has ended
+	noteLost                    // a device was lost, or (no which) the stream cannot go on
+	noteDone                    // one of the call's goroutines has ended
+)
+
+// tell hands a note to control; false: there is no control any more.
+func (e *Endpoint) tell(n note) bool {
+	select {
+	case e.notes <- n:
+		return true
+	case <-e.done:
+		return false
+	}
+}
+
+// running is a call with its goroutines. Control owns it, but for stop.
+type running struct {
+	core     *core
+	ends     ends
+	opening  bool // the devices are being opened
+	routed   bool // the reader knows its media
+	sounding bool // capture and playout were started
+	quiet    bool // and were told to stop
+	workers  int  // goroutines that have not told noteDone
+	stop     atomic.Bool
+}
+
+func (r *running) busy() bool { return r.opening || r.workers > 0 }
+
+// ends are the two ends of a call's sound.
+type ends struct {
+	source audio.Source
+	sink   audio.Sink
+}
+
+func openEnds(conf *Config) (ends, error) {
+	if conf.Echo {
+		s, err := device.OpenSource("none", device.Options{})
+		return ends{source: s}, err
+	}
+	source, err := conf.Mic()
+	if err != nil {
+		return ends{}, err
+	}
+	sink, err := conf.Speaker()
+	if err != nil {
+		source.Close()
+		return ends{}, err
+	}
+	return ends{source, sink}, nil
+}
+
+func (x ends) close() {
+	if x.source != nil {
+		x.source.Close()
+	}
+	if x.sink != nil {
+		x.sink.Close()
+	}
+}
+
+// reasonOf is the exit status that belongs to a failure to open something.
+func reasonOf(err error) Reason {
+	var d *device.Error
+	switch {
+	case !errors.As(err, &d):
+		return ReasonFault
+	case d.File:
+		return ReasonNotPossible
+	}
+	return ReasonDevice
+}
+
+// open opens the sound of an incoming call, which may take seconds, beside
+// control.
+func (e *Endpoint) open(r *running) {
+	if r.opening || r.ends != (ends{}) {
+		return
+	}
+	r.opening = true
+	e.goros.Go(func() {
+		x, err := openEnds(&e.conf)
+		if !e.tell(note{kind: noteOpened, run: r, ends: x, err: err}) {
+			x.close()
+		}
+	})
+}
+
+// heed acts on a note.
+func (e *Endpoint) heed(now time.Time, n note) {
+	r := n.run
+	switch n.kind {
+	case noteRefused:
+		if r = e.slot; r == nil || e.refused || r.core.phase != agreeing {
+			return
+		}
+		e.refused = true
+		r.core.tell(Refused{Addr: e.peer})
+	case noteHeard:
+		i := slices.IndexFunc(e.calls, func(r *running) bool { return r.core.media == n.media })
+		if i < 0 {
+			return
+		}
+		r = e.calls[i]
+		r.core.heardMedia(now)
+	case noteOpened:
+		r.opening = false
+		switch {
+		case n.err != nil:
+			r.core.leave(now, reasonOf(n.err), wordDeclined, n.err)
+		case r.core.phase != ringing:
+			r.ends = n.ends // the caller has left meanwhile
+			r.quiet = false
+		default:
+			r.ends = n.ends
+			r.core.answer(now)
+		}
+	case noteEOF:
+		if e.conf.HangupAtEOF {
+			r.core.drain(now)
+		}
+	case noteLost:
+		if n.which != "" {
+			r.core.tell(DeviceState{Which: n.which, State: "lost", Err: n.err})
+		}
+		r.core.leave(now, reasonOf(n.err), wordHangup, n.err)
+	case noteDone:
+		r.workers--
+	}
+	e.settle(now, r)
+}
+
+// sound starts the goroutines of a call that was answered.
+func (e *Endpoint) sound(r *running) {
+	r.sounding = true
+	if e.conf.Echo {
+		e.work(r, e.echo)
+		return
+	}
+	e.work(r, e.capture)
+	e.work(r, e.playout)
+}
+
+// hush ends the sound of a call. Closing the ends frees the goroutines that
+// wait in them; it may itself take a moment, so control does not wait for it.
+func (e *Endpoint) hush(r *running) {
+	if r.quiet {
+		return
+	}
+	r.quiet = true
+	r.stop.Store(true)
+	if r.ends != (ends{}) {
+		// A worker, so that the call has not ended before its files are whole.
+		e.work(r, func(r *running) { r.ends.close() })
+	}
+}
+
+// work starts one goroutine of a call.
+func (e *Endpoint) work(r *running, f func(*running)) {
+	r.workers++
+	e.goros.Go(func() {
+		f(r)
+		e.tell(note{kind: noteDone, run: r})
+	})
+}
+
+// capture is the way out of sound: microphone, G.711, SRTP, path.
+func (e *Endpoint) capture(r *running) {
+	var f audio.Frame
+	source := r.ends.source
+	for !r.stop.Load() {
+		switch err := source.ReadFrame(&f); {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			// The call goes on, and so do its packets, in silence.
+			e.tell(note{kind: noteEOF, run: r})
+			if source, err = device.OpenSource("none", device.Options{}); err != nil {
+				return
+			}
+			defer source.Close()
+			continue
+		default:
+			if !r.stop.Load() {
+				e.tell(note{kind: noteLost, run: r, which: "mic", err: err})
+			}
+			return
+		}
+		if !r.stop.Load() && !e.send(r, &f) {
+			return
+		}
+	}
+}
+
+// playout is the way in of sound, from the jitter buffer to the speaker.
+func (e *Endpoint) playout(r *running) {
+	var f audio.Frame
+	for !r.stop.Load() {
+		r.core.media.play(time.Now(), &f)
+		if err := r.ends.sink.WriteFrame(&f); err != nil {
+			if !r.stop.Load() {
+				e.tell(note{kind: noteLost, run: r, which: "speaker", err: err})
+			}
+			return
+		}
+	}
+}
+
+// echo sends back what is heard, paced by a clock.
+func (e *Endpoint) echo(r *running) {
+	var f audio.Frame
+	for !r.stop.Load() {
+		if err := r.ends.source.ReadFrame(&f); err != nil {
+			return
+		}
+		r.core.media.play(time.Now(), &f)
+		if !e.send(r, &f) {
+			return
+		}
+	}
+}
+
+// send sends one frame. Only a stream that has used up its index ends the
+// call; a datagram that the system refuses is lost like any other.
+func (e *Endpoint) send(r *running, f *audio.Frame) bool {
+	m := r.core.media
+	b, err := m.pack(time.Now(), f)
+	if err != nil {
+		if !r.stop.Load() {
+			e.tell(note{kind: noteLost, run: r, err: err})
+		}
+		return false
+	}
+	if err := e.path.WritePacket(b, r.core.remote); err != nil {
+		m.drops.add(dropUnsent)
+	}
+	return true
+}
