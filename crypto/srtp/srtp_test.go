@@ -125,15 +125,15 @@ func TestAgainstReference(t *testing.T) {
 			ref := newReference(keys.LocalKey, keys.LocalSalt, p.tag)
 			a, b := newPair(t, p.cipher, p.auth, p.key)
 			var roc uint32
-			for i, seq := range []uint16{100, 101, 30000, 103, 62000, 10, 11} {
-				if i == 5 {
+			for i, seq := range []uint16{100, 101, 103, 104, 30000, 62000, 10, 11} {
+				if i == 6 {
 					roc = 1
 				}
 				payload := bytes.Repeat([]byte{byte(i)}, 160+i)
 				h := header(seq)
 				h.Marker = i == 0
-				h.CSRC = []uint32{1, 2}[:i%3%2]
-				if i == 3 { // late, too
+				h.CSRC = []uint32{1, 2}[:i%3]
+				if i == 3 {
 					if err := h.SetExtension(1, []byte{9}); err != nil {
 						t.Fatal(err)
 					}
