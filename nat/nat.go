@@ -2,12 +2,19 @@
 // UDP on IPv4 and IPv6. Hole punching beyond that, relays and roaming will be
 // further Paths behind the same interface; the call never knows how its path
 // came about.
+//
+// The package opens sockets and asks the system's resolver; it starts no
+// goroutine. nat/memnet has Paths in memory for tests.
 package nat
 
 import (
 	"errors"
 	"net/netip"
 )
+
+// DefaultPort is RTP's own UDP port (RFC 3551, Section 8), where nothing else
+// is said.
+const DefaultPort = 5004
 
 // ErrRefused is what ReadPacket returns, once each, for an ICMP "port
 // unreachable": nobody listens there at this moment. The path stays usable.

@@ -1,0 +1,148 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// socketBuffer is what is asked of the system for each direction, in bytes:
+// some 2000 packets, so that a busy moment of the reader loses none. The
+// system may give less.
+const socketBuffer = 512 << 10
+
+// Listen opens a path to everybody who calls at bind. An unspecified IPv6
+// address takes calls over both families, and over IPv4 alone where the kernel
+// has no IPv6; an unspecified IPv4 address only over IPv4. Port 0 lets the
+// system choose. The error is a *BindError. The context is for the opening
+// only.
+//
+// A path bound to an unspecified address answers each peer from the address
+// where that peer called, as a connected peer expects (on Linux; elsewhere the
+// system chooses).
+func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
+	bind = unmap(bind)
+	if !bind.IsValid() {
+		bind = netip.AddrPortFrom(netip.IPv6Unspecified(), bind.Port())
+	}
+	network := "udp6"
+	switch {
+	case bind.Addr().Is4():
+		network = "udp4"
+	case bind.Addr().IsUnspecified():
+		network = "udp" // both families
+	}
+	conn, err := new(net.ListenConfig).ListenPacket(ctx, network, bind.String())
+	if network == "udp" && noFamily(err) {
+		bind = netip.AddrPortFrom(netip.IPv4Unspecified(), bind.Port())
+		conn, err = new(net.ListenConfig).ListenPacket(ctx, "udp4", bind.String())
+	}
+	if err != nil {
+		return nil, newBindError(bind, err)
+	}
+	p := &listening{conn: conn.(*net.UDPConn)}
+	p.local = localAddr(p.conn)
+	if bind.Addr().Is4() {
+		// Go names an unspecified address by the family of the socket.
+		p.local = netip.AddrPortFrom(bind.Addr(), p.local.Port())
+	}
+	enlarge(p.conn)
+	if bind.Addr().IsUnspecified() {
+		p.origins = newOrigins(p.conn, bind.Addr().Is6())
+	}
+	return p, nil
+}
+
+// listening is a path to anybody: an unconnected socket.
+type listening struct {
+	conn    *net.UDPConn
+	local   netip.AddrPort
+	origins *origins // nil: bound to one address, or the system cannot tell
+}
+
+func (p *listening) ReadPacket(b []byte) (int, netip.AddrPort, error) {
+	for {
+		var n int
+		var from netip.AddrPort
+		var err error
+		if p.origins != nil {
+			n, from, err = p.origins.read(p.conn, b)
+		} else {
+			n, from, err = p.conn.ReadFromUDPAddrPort(b)
+		}
+		switch {
+		case err == nil:
+			return n, unmap(from), nil
+		case refused(err): // Windows only
+			return 0, netip.AddrPort{}, ErrRefused
+		case !passing(err):
+			return 0, netip.AddrPort{}, err
+		}
+	}
+}
+
+func (p *listening) WritePacket(b []byte, to netip.AddrPort) error {
+	to = unmap(to)
+	if p.origins != nil {
+		return p.origins.write(p.conn, b, to)
+	}
+	_, err := p.conn.WriteToUDPAddrPort(b, to)
+	return err
+}
+
+func (p *listening) LocalAddr() netip.AddrPort { return p.local }
+func (p *listening) Close() error              { return p.conn.Close() }
+
+func unmap(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+func localAddr(conn *net.UDPConn) netip.AddrPort {
+	return unmap(conn.LocalAddr().(*net.UDPAddr).AddrPort())
+}
+
+// enlarge asks for larger buffers; a refusal costs only reserve.
+func enlarge(conn *net.UDPConn) {
+	_ = conn.SetReadBuffer(socketBuffer)
+	_ = conn.SetWriteBuffer(socketBuffer)
+}
+
+// Winsock's error numbers, which package syscall does not give these names.
+const (
+	wsaEACCES        = syscall.Errno(10013)
+	wsaEADDRINUSE    = syscall.Errno(10048)
+	wsaEADDRNOTAVAIL = syscall.Errno(10049)
+	wsaEAFNOSUPPORT  = syscall.Errno(10047)
+	wsaEMSGSIZE      = syscall.Errno(10040)
+	wsaECONNRESET    = syscall.Errno(10054)
+)
+
+// anyOf reports whether err is one of the system's errors given.
+func anyOf(err error, numbers ...syscall.Errno) bool {
+	var got syscall.Errno
+	if !errors.As(err, &got) {
+		return false
+	}
+	for _, n := range numbers {
+		if got == n {
+			return true
+		}
+	}
+	return false
+}
+
+// refused: an ICMP port unreachable for something sent earlier.
+func refused(err error) bool { return anyOf(err, syscall.ECONNREFUSED, wsaECONNRESET) }
+
+// passing: an error of one datagram (an ICMP message other than a refusal, a
+// datagram longer than the buffer), after which reading goes on.
+func passing(err error) bool {
+	return anyOf(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EMSGSIZE, wsaEMSGSIZE)
+}
+
+// noFamily: the kernel has no such address family, or no address of it.
+func noFamily(err error) bool {
+	return anyOf(err, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.EADDRNOTAVAIL, wsaEAFNOSUPPORT, wsaEADDRNOTAVAIL)
+}
