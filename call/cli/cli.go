@@ -48,7 +48,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		return int(status)
 	}
 	d := diagnose(err)
-	newConsole(os.Stderr).complain(d)
+	complain(os.Stderr, d)
 	return d.status
 }
 
@@ -119,36 +119,75 @@ func noCommand(c *ucli.Context) error {
 }
 
 func unknownCommand(c *ucli.Context, name string) error {
-	hint := "securecall help lists the commands"
-	if s := ucli.SuggestCommand(c.App.Commands, name); s != "" && !slices.Contains([]string{"h"}, s) {
-		hint = fmt.Sprintf("did you mean %q? %s", s, hint)
+	var names []string
+	for _, known := range c.App.Commands {
+		names = append(names, known.Names()...)
 	}
-	return usagef(hint, "there is no command %q", name)
+	return usagef(didYouMean("", name, names)+"securecall help lists the commands", "there is no command %q", printable(name))
 }
 
 // explainUsage turns what the flag package says into our words. Its errors
 // have no types, only texts.
 func explainUsage(c *ucli.Context, err error, _ bool) error {
-	flags, help := c.App.Flags, "securecall help"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != c.App.Name {
+	flags, help := []ucli.Flag(nil), "securecall help"
+	if c.Command != nil && c.App.Command(c.Command.Name) != nil {
 		flags, help = c.Command.Flags, "securecall help "+c.Command.Name
 	}
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
 	if !unknown {
-		return usagef(help+" shows what each flag takes", "%s", err)
+		return usagef(help+" shows what each flag takes", "%s", printable(err.Error()))
 	}
-	name = strings.TrimLeft(name, "-")
-	hint := help + " lists the flags"
-	if len(flags) > 1 { // --help alone is no suggestion
-		if s := ucli.SuggestFlag(flags, name, false); s != "" {
-			hint = fmt.Sprintf("did you mean %s? %s", s, hint)
-		}
-	} else {
-		hint = "flags come after the command; " + hint
-	}
+	name = printable(strings.TrimLeft(name, "-"))
 	dashes := "--"
 	if len(name) == 1 {
 		dashes = "-"
 	}
-	return usagef(hint, "there is no flag %s%s", dashes, name)
+	if flags == nil {
+		return usagef("flags come after the command; "+help+" lists the commands", "there is no flag %s%s here", dashes, name)
+	}
+	var names []string
+	for _, f := range flags {
+		names = append(names, f.Names()...)
+	}
+	return usagef(didYouMean("--", name, names)+help+" lists the flags", "there is no flag %s%s", dashes, name)
+}
+
+// didYouMean suggests the name that was most likely meant, or nothing.
+func didYouMean(dashes, typed string, names []string) string {
+	best, least := "", 3
+	for _, n := range names {
+		if d := editDistance(typed, n); len(n) > 1 && d < least && d < len(n) {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + dashes + best + "? "
+}
+
+// editDistance is how many letters must be put in, left out, changed or
+// swapped with their neighbour to make b out of a.
+func editDistance(a, b string) int {
+	var before []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
+		for j := range len(b) {
+			change := row[j]
+			if a[i] != b[j] {
+				change++
+			}
+			next[j+1] = min(change, row[j+1]+1, next[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				next[j+1] = min(next[j+1], before[j-1]+1)
+			}
+		}
+		before, row = row, next
+	}
+	return row[len(b)]
 }

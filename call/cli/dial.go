@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/call"
+)
+
+// Dial is the command dial.
+func Dial() *ucli.Command {
+	return &ucli.Command{
+		Name:      "dial",
+		Usage:     "call somebody",
+		ArgsUsage: "PEER",
+		UsageText: `securecall dial bob.example
+securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
+arecord -q -f S16_LE -r 8000 -c 1 -t raw | securecall dial --mic - --speaker none bob.example`,
+		Description: `PEER is host[:port] or [v6]:port, port 5004 if none is given; host: may stand in
+front of it. Flags may stand before and after it.`,
+		Flags: callFlags("any free port", &ucli.DurationFlag{
+			Name: "timeout", Value: 30 * time.Second, Usage: "give up if nobody has answered after `D`", DefaultText: "30s",
+		}),
+		Action: dial,
+	}
+}
+
+func dial(c *ucli.Context) error {
+	if c.Args().Len() != 1 {
+		return usagef("e.g. securecall dial bob.example, or securecall dial 192.0.2.7:5004",
+			"dial takes one peer to call, and got %d", c.Args().Len())
+	}
+	s, err := readSettings(c)
+	if err != nil {
+		return err
+	}
+	typed := c.Args().First()
+	if b := c.String("bind"); b != "" {
+		if s.bind, err = parseBind(b, 0); err != nil {
+			return err
+		}
+	}
+	p, err := newPhone(s, false)
+	if err != nil {
+		return err
+	}
+	path, peer, err := reach(c.Context, s.bind, typed)
+	if err != nil {
+		return p.fail(err)
+	}
+	q := newQueue()
+	e, err := call.NewDialer(s.config(q), path, peer, typed)
+	if err != nil {
+		path.Close()
+		return p.fail(err)
+	}
+	return p.run(c.Context, e, q)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"securecall/audio"
+	"securecall/audio/device"
+	"securecall/call"
+	"securecall/crypto/zrtp"
+)
+
+// settings are what the flags of listen and dial say.
+type settings struct {
+	bind          netip.AddrPort
+	mic, speaker  string
+	echo          bool
+	hangupAtEOF   bool
+	duration      time.Duration
+	timeout       time.Duration
+	algorithms    zrtp.Algorithms
+	json          bool
+	quiet         bool
+	verbose       bool
+	color         bool
+	input         bool // keys and questions are allowed
+	acceptAll     bool
+	once          bool
+	audioOnStdin  bool
+	audioOnStdout bool
+}
+
+// callFlags are the flags that listen and dial share, and the command's own.
+// bindHelp is what --bind stands at if it is not given.
+func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
+	flags := []ucli.Flag{
+		&ucli.StringFlag{Name: "bind", Usage: "local `ADDR[:PORT]`", DefaultText: bindHelp},
+		&ucli.StringFlag{Name: "mic", Value: "default", Usage: "`SRC`: default, a device's name, FILE.wav, - (stdin), exec:COMMAND, tone:HZ, none", DefaultText: "default"},
+		&ucli.StringFlag{Name: "speaker", Value: "default", Usage: "`DST`: default, a device's name, FILE.wav, - (stdout), exec:COMMAND, none", DefaultText: "default"},
+		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
+		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
+	}
+	flags = append(flags, own...)
+	for _, c := range choices() {
+		flags = append(flags, &ucli.StringFlag{
+			Name: c.flag, Usage: "`LIST` of " + c.what + ", most wanted first, of: " + c.known(),
+		})
+	}
+	return append(
+		flags,
+		toggle("json", "one event a line on stdout (on stderr when stdout carries audio)"),
+		toggle("q", "say only what must be known"),
+		toggle("v", "say more: figures, paths, versions"),
+		toggle("no-color", "no colours"),
+		toggle("no-input", "no keys, no questions"),
+	)
+}
+
+func toggle(name, usage string) ucli.Flag {
+	return &ucli.BoolFlag{Name: name, Usage: usage, DisableDefaultText: true}
+}
+
+// readSettings reads the shared flags and refuses what cannot be.
+func readSettings(c *ucli.Context) (*settings, error) {
+	s := &settings{
+		mic:         c.String("mic"),
+		speaker:     c.String("speaker"),
+		echo:        c.Bool("echo"),
+		hangupAtEOF: c.Bool("hangup-at-eof"),
+		duration:    c.Duration("duration"),
+		timeout:     c.Duration("timeout"),
+		json:        c.Bool("json"),
+		quiet:       c.Bool("q"),
+		verbose:     c.Bool("v"),
+		color:       !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		input:       !c.Bool("no-input"),
+		once:        c.Bool("once"),
+	}
+	for _, name := range []string{"duration", "timeout"} {
+		if c.IsSet(name) && c.Duration(name) <= 0 {
+			return nil, usagef("give it a time above zero, e.g. 90s or 5m", "--%s %s is no time to wait for", name, c.Duration(name))
+		}
+	}
+	for _, name := range []string{"mic", "speaker"} {
+		if c.String(name) == "" {
+			return nil, usagef("securecall devices lists what it takes; none is silence", "--%s is empty", name)
+		}
+		if s.echo && c.IsSet(name) {
+			return nil, usagef("leave one of them out", "--echo sends back what is heard: there is no place for --%s", name)
+		}
+	}
+	if s.quiet && s.verbose {
+		return nil, usagef("leave one of them out", "-q and -v contradict each other")
+	}
+	if !s.echo {
+		s.audioOnStdin = device.KindOf(s.mic) == device.KindStdio
+		s.audioOnStdout = device.KindOf(s.speaker) == device.KindStdio
+	}
+	if s.audioOnStdin && isTerminal(os.Stdin) {
+		return nil, usagef("pipe it in: sox talk.wav -t s16 -r 8000 -c 1 - | securecall …", "--mic - reads sound from stdin, and stdin is a terminal")
+	}
+	if s.audioOnStdout && isTerminal(os.Stdout) {
+		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
+	}
+	var err error
+	s.algorithms, err = algorithms(c)
+	return s, err
+}
+
+// config is what an endpoint needs to know of the flags.
+func (s *settings) config(q *queue) call.Config {
+	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout}
+	return call.Config{
+		Mic:         func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker:     func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Echo:        s.echo,
+		Algorithms:  s.algorithms,
+		Client:      client,
+		Timeout:     s.timeout,
+		Duration:    s.duration,
+		HangupAtEOF: s.hangupAtEOF,
+		AcceptAll:   s.acceptAll,
+		Once:        s.once,
+		OnEvent:     q.put,
+	}
+}
+
+// parseBind reads ADDR[:PORT] and :PORT, which is both families.
+func parseBind(s string, port uint16) (netip.AddrPort, error) {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap, nil
+	}
+	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")); err == nil {
+		return netip.AddrPortFrom(a, port), nil
+	}
+	if p, found := strings.CutPrefix(s, ":"); found {
+		if n, err := strconv.ParseUint(p, 10, 16); err == nil {
+			return netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n)), nil
+		}
+	}
+	return netip.AddrPort{}, usagef("e.g. --bind 192.0.2.7, --bind 192.0.2.7:5004, --bind [::]:0 (any free port)",
+		"--bind %q is no local address", s)
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"math"
+	"net/netip"
+	"time"
+
+	"securecall/call"
+)
+
+// The lines of --json. Names and types are a contract with other people's
+// scripts: they change only with a note in CHANGELOG.md, and testdata/events
+// holds one of each. All text is printable, as on the screen.
+
+const jsonVersion = 1
+
+// head is what every line begins with.
+type head struct {
+	V     int    `json:"v"`
+	Time  string `json:"time"` // RFC 3339, UTC, with milliseconds
+	Event string `json:"event"`
+	Call  int    `json:"call,omitempty"` // numbers the call; absent where the event is about none
+}
+
+type (
+	jsonListening struct {
+		head
+		Addrs []netip.AddrPort `json:"addrs"`
+	}
+	jsonDialing struct {
+		head
+		Peer string         `json:"peer"`
+		Addr netip.AddrPort `json:"addr"`
+	}
+	jsonIncoming struct {
+		head
+		Addr netip.AddrPort `json:"addr"`
+		ZID  string         `json:"zid"`
+	}
+	jsonPath struct {
+		head
+		Kind   string         `json:"kind"`
+		Local  netip.AddrPort `json:"local"`
+		Remote netip.AddrPort `json:"remote"`
+	}
+	jsonSecured struct {
+		head
+		Role         string `json:"role"`
+		ZID          string `json:"zid"`
+		PeerName     string `json:"name"` // the contact's; empty: a stranger
+		Hash         string `json:"hash"`
+		Cipher       string `json:"cipher"`
+		Auth         string `json:"auth"`
+		KeyAgreement string `json:"key_agreement"`
+		SASType      string `json:"sas_type"`
+		SAS          string `json:"sas"`
+		Continuity   string `json:"continuity"`
+		Verified     bool   `json:"verified"`
+		PeerVerified bool   `json:"peer_verified"`
+		Code         bool   `json:"code"` // authenticated by a call code
+		PeerClient   string `json:"peer_client"`
+	}
+	// figures are those of the event stats, and of ended.
+	figures struct {
+		RTT          float64           `json:"rtt_ms"` // 0: not known yet
+		Jitter       float64           `json:"jitter_ms"`
+		Loss         float64           `json:"loss_pct"`
+		PeerLoss     float64           `json:"peer_loss_pct"`
+		PlayoutDelay float64           `json:"playout_delay_ms"`
+		Concealed    float64           `json:"concealed_ms"`
+		MOS          float64           `json:"mos"` // 1 to 4.5; 0: nothing heard yet
+		Sent         uint64            `json:"sent"`
+		Received     uint64            `json:"received"`
+		Dropped      map[string]uint64 `json:"dropped"`
+	}
+	jsonStats struct {
+		head
+		figures
+	}
+	jsonOn struct {
+		head
+		On bool `json:"on"`
+	}
+	jsonDevice struct {
+		head
+		Which      string `json:"which"`
+		State      string `json:"state"`
+		DeviceName string `json:"name"`
+	}
+	jsonError struct {
+		head
+		Message string `json:"message"`
+		Hint    string `json:"hint"`
+	}
+	jsonEnded struct {
+		head
+		Reason   string  `json:"reason"`
+		Code     int     `json:"code"` // the exit status
+		Duration float64 `json:"duration_s"`
+		Stats    figures `json:"stats"`
+	}
+)
+
+// events writes the lines of --json.
+type events struct {
+	w            io.Writer
+	mic, speaker string // as on the command line, for the event device
+	refused      map[int]bool
+}
+
+func newEvents(w io.Writer, s *settings) *events {
+	return &events{w: w, mic: s.mic, speaker: s.speaker, refused: map[int]bool{}}
+}
+
+// show writes the line of one event, if it has one.
+func (j *events) show(at time.Time, id int, e call.Event) error {
+	for _, line := range j.lines(at, id, e) {
+		b, err := json.Marshal(line)
+		if err != nil {
+			return err
+		}
+		if _, err := j.w.Write(append(b, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lines are most often one; a refusal is an error event, and an ended call
+// whose cause needs more words than a reason is an error and then ended.
+func (j *events) lines(at time.Time, id int, e call.Event) []any {
+	h := head{V: jsonVersion, Time: at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Name(), Call: id}
+	switch e := e.(type) {
+	case call.Listening:
+		return []any{jsonListening{h, e.Addrs}}
+	case call.Dialing:
+		return []any{jsonDialing{h, printable(e.Peer), e.Addr}}
+	case call.Refused:
+		if j.refused[id] {
+			return nil
+		}
+		j.refused[id] = true
+		h.Event = "error"
+		d := refused(e.Addr)
+		return []any{jsonError{h, d.what, d.hint}}
+	case call.PathChanged:
+		return []any{jsonPath{h, e.Kind, e.Local, e.Remote}}
+	case call.Secured:
+		return []any{jsonSecured{
+			head: h, Role: e.Role, ZID: e.ZID, Hash: e.Hash, Cipher: e.Cipher, Auth: e.Auth,
+			KeyAgreement: e.KeyAgreement, SASType: e.SASType, SAS: e.SAS, Continuity: e.Continuity,
+			Verified: e.Verified, PeerVerified: e.PeerVerified, PeerClient: printable(e.PeerClient),
+		}}
+	case call.Incoming:
+		return []any{jsonIncoming{h, e.Addr, e.ZID}}
+	case call.Ringing, call.Answered:
+		return []any{h}
+	case call.Muted:
+		return []any{jsonOn{h, e.On}}
+	case call.Stats:
+		return []any{jsonStats{h, newFigures(e)}}
+	case call.DeviceState:
+		name := j.mic
+		if e.Which == "speaker" {
+			name = j.speaker
+		}
+		return []any{jsonDevice{h, e.Which, e.State, printable(name)}}
+	case call.Fault:
+		d := diagnose(e.Err)
+		if e.Hint != "" {
+			d.hint = printable(e.Hint)
+		}
+		return []any{jsonError{h, d.what, d.hint}}
+	case call.Ended:
+		ended := jsonEnded{h, e.Reason.String(), int(e.Reason), seconds(e.Duration), newFigures(e.Stats)}
+		if e.Err == nil || e.Reason == call.ReasonNormal {
+			return []any{ended}
+		}
+		h.Event = "error"
+		d := diagnose(e.Err)
+		return []any{jsonError{h, d.what, d.hint}, ended}
+	}
+	return nil
+}
+
+// fail writes what went wrong before there was a call.
+func (j *events) fail(d diagnosis) {
+	h := head{V: jsonVersion, Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: "error"}
+	b, _ := json.Marshal(jsonError{h, d.what, d.hint})
+	_, _ = j.w.Write(append(b, '\n'))
+}
+
+func newFigures(s call.Stats) figures {
+	f := figures{
+		RTT: milliseconds(s.RTT), Jitter: milliseconds(s.Jitter), Loss: tenths(s.Loss), PeerLoss: tenths(s.PeerLoss),
+		PlayoutDelay: milliseconds(s.PlayoutDelay), Concealed: milliseconds(s.Concealed), MOS: tenths(mos(s)),
+		Sent: s.Sent, Received: s.Received, Dropped: s.Dropped,
+	}
+	if f.Dropped == nil {
+		f.Dropped = map[string]uint64{}
+	}
+	return f
+}
+
+func tenths(f float64) float64 { return math.Round(f*10) / 10 }
+
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"securecall/call"
+)
+
+const (
+	keyInterrupt = 3 // Ctrl-C, which a raw terminal hands over as a byte
+	keyEscape    = 27
+)
+
+// key carries out one key.
+func (p *phone) key(ctx context.Context, e *call.Endpoint, stop context.CancelFunc, key byte) {
+	if ctx.Err() != nil {
+		return
+	}
+	s := p.screen
+	switch {
+	case key == keyInterrupt:
+		// The same way as an interrupt from outside; where there is none
+		// (Windows), the context alone.
+		if self, err := os.FindProcess(os.Getpid()); err != nil || self.Signal(os.Interrupt) != nil {
+			stop()
+		}
+	case key == 'a' && s.ringing:
+		e.Do(s.current, call.Answer)
+	case key == 'd' && s.ringing:
+		e.Do(s.current, call.Decline)
+	case key == 'm' && s.talking && s.muted:
+		e.Do(s.current, call.Unmute)
+	case key == 'm' && s.talking:
+		e.Do(s.current, call.Mute)
+	case key == 'q' && s.many && s.current != 0:
+		e.Do(s.current, call.Hangup)
+	case key == 'q':
+		stop()
+	case key == '?':
+		s.help()
+	}
+}

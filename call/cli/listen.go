@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/audio/device"
+	"securecall/call"
+	"securecall/nat"
+)
+
+// Listen is the command listen.
+func Listen() *ucli.Command {
+	return &ucli.Command{
+		Name:  "listen",
+		Usage: "wait for calls",
+		UsageText: `securecall listen
+securecall listen --accept all --echo
+securecall listen --accept all --once --mic none --speaker message.wav`,
+		Description: `It prints what the other side types to call. A speaker that is a file is written
+anew by each call.`,
+		Flags: callFlags("[::]:5004, both families",
+			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask or all; a terminal asks, without one it must be said"},
+			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
+			toggle("once", "end after the first call"),
+			toggle("echo", "send back what is heard; no microphone, no speaker"),
+		),
+		Action: listen,
+	}
+}
+
+func listen(c *ucli.Context) error {
+	if c.Args().Present() {
+		return usagef("securecall dial PEER calls somebody", "listen takes no argument, and got %q", c.Args().First())
+	}
+	s, err := readSettings(c)
+	if err != nil {
+		return err
+	}
+	switch a := c.String("accept"); a {
+	case "", "ask":
+	case "all":
+		s.acceptAll = true
+	default:
+		return usagef("it takes ask or all", "--accept %q is not known", a)
+	}
+	if n := c.Int("max-calls"); n != 1 {
+		return usagef("leave it out; further callers hear busy", "--max-calls %d: one call at a time is all there is for now", n)
+	}
+	s.bind = netip.AddrPortFrom(netip.IPv6Unspecified(), nat.DefaultPort)
+	if b := c.String("bind"); b != "" {
+		if s.bind, err = parseBind(b, nat.DefaultPort); err != nil {
+			return err
+		}
+	}
+	p, err := newPhone(s, true)
+	if err != nil {
+		return err
+	}
+	// Better now than when the first call comes.
+	if !s.echo {
+		if err := errors.Join(checkMic(s.mic), checkSpeaker(s.speaker)); err != nil {
+			return p.fail(err)
+		}
+	}
+	path, err := nat.Listen(c.Context, s.bind)
+	if err != nil {
+		return p.fail(err)
+	}
+	q := newQueue()
+	e, err := call.NewListener(s.config(q), path, nat.LocalAddrs(path.LocalAddr()))
+	if err != nil {
+		path.Close()
+		return p.fail(err)
+	}
+	return p.run(c.Context, e, q)
+}
+
+// checkMic finds out, as far as that goes without a call, whether spec can be
+// opened. A device is not opened: its light would go on.
+func checkMic(spec string) error {
+	switch device.KindOf(spec) {
+	case device.KindDevice:
+		return checkDevice(spec, true)
+	case device.KindFile, device.KindTone:
+		source, err := device.OpenSource(spec, device.Options{})
+		if err != nil {
+			return err
+		}
+		return source.Close()
+	}
+	return nil
+}
+
+// checkSpeaker is checkMic for the other end. A file is not touched, since
+// what is in it counts until there is a call.
+func checkSpeaker(spec string) error {
+	switch device.KindOf(spec) {
+	case device.KindDevice:
+		return checkDevice(spec, false)
+	case device.KindFile:
+		return checkWritable(spec)
+	}
+	return nil
+}
+
+func checkDevice(spec string, input bool) error {
+	infos, err := device.List()
+	if err != nil {
+		return err
+	}
+	fits := func(i device.Info) bool {
+		return i.Input == input && (i.Name == spec || spec == "default" && i.Default)
+	}
+	if slices.ContainsFunc(infos, fits) {
+		return nil
+	}
+	what := "speaker"
+	if input {
+		what = "microphone"
+	}
+	return &device.Error{
+		Spec: spec,
+		Err:  fmt.Errorf("there is no such %s", what),
+		Hint: "securecall devices lists what there is; FILE.wav, exec:COMMAND, - and none need no device",
+	}
+}
+
+func checkWritable(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		return f.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		dir, statErr := os.Stat(filepath.Dir(path))
+		if statErr == nil && dir.IsDir() {
+			return nil
+		}
+	}
+	return &device.Error{Spec: path, Err: err, Hint: "choose a file that can be written", File: true}
+}

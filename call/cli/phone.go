@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"securecall/call"
+)
+
+// A phone is what stands between an endpoint and the person or script: it
+// shows events and carries out keys. One goroutine, that of run, owns it.
+type phone struct {
+	s      *settings
+	stdout *console
+	stderr *console
+	ask    *console // where questions are put, if there is somebody to ask
+	screen *screen
+	events *events   // nil without --json
+	tty    *os.File  // where keys are read; nil: nobody sits there
+	keys   *keyboard // while run runs
+	failed bool      // an output that scripts read is gone
+	ended  bool      // the last call's end has been shown
+}
+
+// newPhone finds out who is there. listener tells whether somebody may have
+// to be asked.
+func newPhone(s *settings, listener bool) (*phone, error) {
+	p := &phone{s: s, stdout: newConsole(os.Stdout), stderr: newConsole(os.Stderr)}
+	ask := p.stderr
+	if p.tty = findTerminal(s); p.tty != nil && !ask.terminal {
+		// Questions go past a redirected stderr to the terminal itself.
+		f, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+		if err != nil {
+			p.tty = nil
+		}
+		ask = newConsole(f)
+	}
+	if listener && !s.acceptAll && p.tty == nil {
+		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
+			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
+	}
+
+	results := p.stdout
+	if s.audioOnStdout {
+		results = p.stderr
+	}
+	p.ask = ask
+	p.screen = &screen{
+		results: results, talk: p.stderr, errors: p.stderr,
+		color:   s.color && results.terminal,
+		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
+		mic: s.mic, speaker: s.speaker,
+	}
+	if p.tty != nil {
+		p.screen.ask = ask
+	}
+	if p.stderr.terminal && os.Getenv("TERM") != "dumb" && inForeground(os.Stderr) && !s.quiet {
+		p.screen.live = p.stderr
+	}
+	if s.quiet {
+		p.screen.talk = io.Discard
+	}
+	if s.json {
+		p.events = newEvents(results, s)
+		p.screen.results, p.screen.talk, p.screen.live = io.Discard, io.Discard, nil
+		if s.audioOnStdout {
+			p.screen.errors = io.Discard
+		}
+	}
+	return p, nil
+}
+
+// run drives e until it has ended. Whatever happens, the terminal is as it
+// was when run returns, and as soon as ctx is cancelled: a second Ctrl-C then
+// ends the program at once, as it would any other.
+func (p *phone) run(ctx context.Context, e *call.Endpoint, q *queue) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var keys <-chan byte
+	if p.tty != nil {
+		k, err := openKeyboard(p.tty)
+		if err != nil {
+			return fmt.Errorf("the terminal: %w", err)
+		}
+		defer k.restore()
+		defer context.AfterFunc(ctx, k.restore)()
+		p.stdout.raw, p.stderr.raw, p.ask.raw = &k.raw, &k.raw, &k.raw
+		p.keys, keys = k, k.keys
+	}
+	done := make(chan call.Ended, 1)
+	go func() { done <- e.Run(ctx) }()
+
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-q.ready:
+			p.show(q.take())
+			if p.failed {
+				cancel()
+			}
+		case key := <-keys:
+			p.key(ctx, e, cancel, key)
+		case now := <-tick.C:
+			p.screen.tick(now)
+		case ended := <-done:
+			p.show(q.take())
+			return p.finish(ended)
+		}
+	}
+}
+
+func (p *phone) show(items []item) {
+	for _, i := range items {
+		if p.events != nil {
+			if err := p.events.show(i.at, i.id, i.e); err != nil {
+				p.failed = true
+			}
+		}
+		if e, ok := i.e.(call.Ended); ok && (e.Reason != call.ReasonBusy || i.id == p.screen.current) {
+			p.ended = true
+		}
+		p.screen.show(i.at, i.id, i.e)
+	}
+	if p.stdout.err != nil {
+		p.failed = true
+	}
+}
+
+// finish says the last words and gives the exit status.
+func (p *phone) finish(ended call.Ended) error {
+	p.screen.done()
+	if p.keys != nil {
+		p.keys.restore()
+	}
+	switch {
+	case p.failed:
+		return p.fail(errStdoutGone)
+	case ended.Reason == call.ReasonNormal:
+		return nil
+	case !p.ended:
+		p.screen.failure(ended)
+	}
+	return exitStatus(ended.Reason)
+}
+
+// fail says what went wrong outside a call, to a script too.
+func (p *phone) fail(err error) error {
+	d := diagnose(err)
+	if p.events != nil {
+		p.events.fail(d)
+	}
+	complain(p.screen.errors, d)
+	return exitStatus(d.status)
+}
+
+// A queue takes events from an endpoint, which must not wait, to whoever
+// prints them, which may. What is in it is bounded by what calls can tell in
+// the time that an output is stuck: a line every 5 s.
+type queue struct {
+	ready chan struct{} // holds a token when there is something to take
+	mu    sync.Mutex
+	items []item
+}
+
+type item struct {
+	at time.Time
+	id int
+	e  call.Event
+}
+
+func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+
+func (q *queue) put(id int, e call.Event) {
+	q.mu.Lock()
+	q.items = append(q.items, item{time.Now(), id, e})
+	q.mu.Unlock()
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queue) take() []item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items = nil
+	return items
+}

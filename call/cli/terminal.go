@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/term"
+)
+
+// A console is one of our output streams. While the terminal is raw it turns
+// each end of line into what a raw terminal needs.
+type console struct {
+	w        io.Writer
+	file     *os.File // nil in tests
+	terminal bool
+	raw      *atomic.Bool // of the terminal that keys are read from; nil: never
+	err      error        // the first failure to write
+}
+
+func newConsole(f *os.File) *console {
+	return &console{w: f, file: f, terminal: isTerminal(f)}
+}
+
+// Write implements io.Writer.
+func (c *console) Write(b []byte) (int, error) {
+	s := string(b)
+	if c.terminal && c.raw != nil && c.raw.Load() {
+		s = strings.ReplaceAll(s, "\n", "\r\n")
+	}
+	if _, err := io.WriteString(c.w, s); err != nil {
+		if c.err == nil {
+			c.err = err
+		}
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// width is that of the terminal in columns.
+func (c *console) width() int {
+	if c.file != nil {
+		if w, _, err := term.GetSize(int(c.file.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
+}
+
+// A keyboard is a terminal in raw mode, one key at a time.
+type keyboard struct {
+	file  *os.File
+	saved *term.State
+	once  sync.Once
+	raw   atomic.Bool
+	keys  chan byte // never closed: a terminal that goes away sends SIGHUP
+}
+
+// findTerminal returns the terminal that a person sits at, or nil. That is
+// stdin, and /dev/tty where stdin or stdout carries sound. A program in the
+// background gets none: to read would stop it.
+func findTerminal(s *settings) *os.File {
+	f := os.Stdin
+	if s.audioOnStdin || s.audioOnStdout {
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err != nil {
+			return nil
+		}
+		f = tty
+	}
+	if !s.input || !isTerminal(f) || !inForeground(f) {
+		return nil
+	}
+	return f
+}
+
+// openKeyboard puts the terminal into raw mode and begins to read keys.
+// restore must be called however the program ends.
+func openKeyboard(f *os.File) (*keyboard, error) {
+	saved, err := term.MakeRaw(int(f.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	k := &keyboard{file: f, saved: saved, keys: make(chan byte, 16)}
+	k.raw.Store(true)
+	go k.read()
+	return k, nil
+}
+
+// restore gives the terminal back as it was. It may be called from anywhere,
+// any number of times.
+func (k *keyboard) restore() {
+	k.once.Do(func() {
+		k.raw.Store(false)
+		_ = term.Restore(int(k.file.Fd()), k.saved)
+	})
+}
+
+// read ends with the program: nothing can interrupt a read of a terminal.
+func (k *keyboard) read() {
+	var b [64]byte
+	for {
+		n, err := k.file.Read(b[:])
+		if err != nil {
+			return
+		}
+		for _, key := range b[:n] {
+			if key == keyEscape {
+				break // an arrow key's ESC [ D is no wish to decline
+			}
+			k.keys <- key
+		}
+	}
+}

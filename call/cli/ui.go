@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"securecall/audio/device"
+	"securecall/call"
+	"securecall/nat"
+)
+
+// A screen says to a person what the events of an endpoint mean. One
+// goroutine owns it.
+type screen struct {
+	results io.Writer // what was asked for: addresses, the security line, the SAS, how it ended
+	talk    io.Writer // the rest
+	errors  io.Writer // why a call failed
+	ask     io.Writer // where questions and keys are shown; nil: there is nobody to ask
+	live    *console  // the terminal on which the waiting line is renewed; nil: plain lines
+	color   bool
+	verbose bool
+	accept  bool // calls are answered without a question
+	many    bool // a listener: the end of a call is not the end
+
+	mic, speaker string
+
+	current int // the call that is shown; 0: none
+	remote  netip.AddrPort
+	refused bool
+	ringing bool // current wants an answer
+	talking bool
+	muted   bool
+	waiting string // what is being waited for
+	since   time.Time
+	drawn   bool // the waiting line stands on the terminal
+}
+
+// show tells of one event. id is 0 where it is about no call.
+func (s *screen) show(at time.Time, id int, e call.Event) {
+	switch e := e.(type) {
+	case call.Listening:
+		s.say(s.talk, "the other side types one of these:")
+		for _, a := range e.Addrs {
+			s.say(s.results, "  securecall dial %s", a)
+		}
+		s.wait(at, "waiting for a call")
+	case call.Dialing:
+		s.current, s.remote = id, e.Addr
+		if name := printable(e.Peer); name != e.Addr.String() {
+			s.say(s.talk, "dialing %s at %s", name, e.Addr)
+		} else {
+			s.say(s.talk, "dialing %s", e.Addr)
+		}
+		s.wait(at, "waiting for an answer from "+e.Addr.String())
+	case call.Refused:
+		if !s.refused {
+			s.refused = true
+			d := refused(e.Addr)
+			s.say(s.talk, "%s", d.what)
+			s.say(s.talk, "  %s", d.hint)
+		}
+	case call.PathChanged:
+		if s.verbose {
+			s.say(s.talk, "path: %s, from %s to %s", e.Kind, e.Local, e.Remote)
+		}
+	case call.Secured:
+		s.current, s.remote = id, e.Remote
+		s.secured(e)
+		s.wait(at, "waiting for it to ring there")
+	case call.Incoming:
+		s.current, s.remote = id, e.Addr
+		s.incoming(at)
+	case call.Ringing:
+		s.say(s.talk, "it rings there")
+		s.wait(at, "waiting for somebody to answer")
+	case call.Answered:
+		s.ringing, s.talking, s.muted = false, true, false
+		s.say(s.talk, "answered: you can speak now%s", s.keyHint())
+		s.wait(at, "in the call")
+	case call.Muted:
+		s.muted = e.On
+		if e.On {
+			s.say(s.talk, "muted: the other side hears silence")
+		} else {
+			s.say(s.talk, "not muted: the other side hears you")
+		}
+	case call.Stats:
+		if s.verbose {
+			s.say(s.talk, "%s", figuresText(e))
+		}
+	case call.DeviceState:
+		s.deviceState(e)
+	case call.Fault:
+		d := diagnose(e.Err)
+		if e.Hint != "" {
+			d.hint = printable(e.Hint)
+		}
+		s.say(s.talk, "%s", d.what)
+		s.hint(d.hint)
+	case call.Ended:
+		s.ended(at, id, e)
+	}
+}
+
+// secured says the line that always tells the truth about security, and the
+// SAS so that it can be read aloud.
+func (s *screen) secured(e call.Secured) {
+	verified := s.paint(yellow, "not verified yet")
+	if e.Verified {
+		verified = s.paint(green, "verified")
+	}
+	s.say(s.results, "secured with %s · %s · %s · %s", e.Remote, human(e.KeyAgreement), human(e.Cipher), verified)
+	s.say(s.results, "read to each other:   %s", s.paint(bold, strings.Join(strings.Fields(e.SAS), "  ")))
+	s.say(s.talk, "  both must see the same: if not, somebody is listening in, and you should hang up")
+	if s.verbose {
+		s.say(s.talk, "  role %s · hash %s · tag %s · SAS %s · peer %s · %s", e.Role, human(e.Hash), human(e.Auth), e.SASType, e.ZID, printable(e.PeerClient))
+	}
+}
+
+func (s *screen) incoming(at time.Time) {
+	if s.accept {
+		s.say(s.talk, "incoming call from %s: answering", s.remote)
+		return
+	}
+	s.ringing = true
+	if s.ask != nil {
+		s.say(s.ask, "\aincoming call from %s: a answer, d decline", s.remote)
+	}
+	s.wait(at, "waiting for your answer")
+}
+
+func (s *screen) deviceState(e call.DeviceState) {
+	what, name := "microphone", s.mic
+	if e.Which == "speaker" {
+		what, name = "speaker", s.speaker
+	}
+	text := fmt.Sprintf("the %s %q was %s", what, printable(name), e.State)
+	if e.Err != nil {
+		text += ": " + printable(e.Err.Error())
+	}
+	s.say(s.talk, "%s", text)
+}
+
+// ended says how a call went; why is in diagnose.
+func (s *screen) ended(at time.Time, id int, e call.Ended) {
+	if id != s.current {
+		if e.Reason == call.ReasonBusy {
+			s.say(s.talk, "another caller was told that you are busy")
+		}
+		return // a stranger who did not get as far as to ring
+	}
+	if s.verbose {
+		s.say(s.talk, "%s", figuresText(e.Stats))
+	}
+	if e.Reason == call.ReasonNormal {
+		s.say(s.results, "call ended after %s", clock(e.Duration))
+	} else {
+		s.failure(e)
+	}
+	s.current, s.ringing, s.talking, s.muted, s.refused = 0, false, false, false, false
+	s.wait(at, "waiting for a call")
+}
+
+// failure says why a call failed.
+func (s *screen) failure(e call.Ended) {
+	s.wipe()
+	complain(s.errors, s.whyEnded(e))
+}
+
+// whyEnded is what a person learns from the end of a call that did not end
+// normally.
+func (s *screen) whyEnded(e call.Ended) diagnosis {
+	d := diagnosis{status: int(e.Reason)}
+	if e.Err != nil {
+		d = diagnose(e.Err)
+	}
+	what, hint := "", ""
+	switch e.Reason {
+	case call.ReasonNoAnswer:
+		what, hint = "it rang, and nobody answered", "try again later; --timeout 2m lets it ring for longer"
+	case call.ReasonBusy:
+		what, hint = "busy: the other side is in another call", "try again later"
+	case call.ReasonDeclined:
+		what = "declined"
+	case call.ReasonUnreachable:
+		what = fmt.Sprintf("nothing came back from %s", s.remote)
+		hint = "check the address; is securecall listen running there, and do firewall and router let UDP through?"
+	case call.ReasonLost:
+		what, hint = "the other side was lost: nothing valid was heard for 30 seconds", "its network or its program has gone; dial again"
+	case call.ReasonNotZRTP:
+		what = fmt.Sprintf("something answers at %s, but not with ZRTP", s.remote)
+		hint = "it is no securecall, and nothing was said to it; check address and port"
+	case call.ReasonKeys:
+		hint = "both sides must share an algorithm of each kind (--key-agreement, --cipher, --auth, --hash, --sas); if they do, somebody is interfering"
+	case call.ReasonInterrupted:
+		what = "interrupted"
+	}
+	if d.what == "" {
+		d.what = what
+	}
+	if d.what == "" {
+		d.what = e.Reason.String()
+	}
+	if d.hint == "" {
+		d.hint = hint
+	}
+	return d
+}
+
+func (s *screen) keyHint() string {
+	if s.ask == nil {
+		return ""
+	}
+	return " (m mute, q hang up, ? help)"
+}
+
+// help answers the key ?.
+func (s *screen) help() {
+	switch {
+	case s.ringing:
+		s.say(s.ask, "a answer · d decline · q hang up · Ctrl-C end")
+	case s.talking:
+		s.say(s.ask, "m mute, and m again to be heard · q hang up · Ctrl-C end")
+	default:
+		s.say(s.ask, "q or Ctrl-C end; what else can be done shows when there is a call")
+	}
+}
+
+// say prints one line, after taking the waiting line off the screen; tick
+// puts it back.
+func (s *screen) say(w io.Writer, format string, args ...any) {
+	s.wipe()
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+func (s *screen) hint(text string) {
+	if text != "" {
+		s.say(s.talk, "  %s", text)
+	}
+}
+
+// wait says what is being waited for from now on: once, or on a terminal
+// every second, with the time.
+func (s *screen) wait(at time.Time, what string) {
+	s.waiting, s.since = what, at
+	if s.live == nil {
+		if !s.talking {
+			s.say(s.talk, "%s since %s", what, at.Format(time.TimeOnly))
+		}
+		return
+	}
+	s.tick(at)
+}
+
+// tick renews the waiting line.
+func (s *screen) tick(now time.Time) {
+	if s.live == nil || s.waiting == "" {
+		return
+	}
+	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
+	if s.muted {
+		line += " · muted"
+	}
+	if r := []rune(line); len(r) >= s.live.width() {
+		line = string(r[:s.live.width()-1])
+	}
+	fmt.Fprintf(s.live, "\r\x1b[K%s", line)
+	s.drawn = true
+}
+
+// wipe takes the waiting line off the terminal.
+func (s *screen) wipe() {
+	if s.drawn {
+		fmt.Fprint(s.live, "\r\x1b[K")
+		s.drawn = false
+	}
+}
+
+// done is called last: nothing is waited for any more.
+func (s *screen) done() {
+	s.wipe()
+	s.waiting = ""
+}
+
+const (
+	bold   = "1"
+	green  = "32"
+	yellow = "33"
+)
+
+func (s *screen) paint(style, text string) string {
+	if !s.color {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// figuresText is one line of figures for -v.
+func figuresText(st call.Stats) string {
+	f := newFigures(st)
+	text := fmt.Sprintf("round trip %.0f ms · jitter %.1f ms · lost here %.1f %%, there %.1f %% · delay %.0f ms · %d sent, %d received",
+		f.RTT, f.Jitter, f.Loss, f.PeerLoss, f.PlayoutDelay, f.Sent, f.Received)
+	var causes []string
+	for cause, n := range f.Dropped {
+		if n > 0 {
+			causes = append(causes, fmt.Sprintf("%d %s", n, printable(cause)))
+		}
+	}
+	if len(causes) == 0 {
+		return text
+	}
+	slices.Sort(causes)
+	return text + " · dropped: " + strings.Join(causes, ", ")
+}
+
+// A diagnosis is an error as a person needs it: what happened, what to do
+// next, and the exit status for scripts.
+type diagnosis struct {
+	what, hint string
+	status     int
+}
+
+const statusUsage = 2
+
+// errInterrupted is an interrupt before there was anything to hang up.
+var errInterrupted = errors.New("interrupted")
+
+// errStdoutGone ends a call whose results nobody reads any more.
+var errStdoutGone = errors.New("stdout is closed: nobody reads what is written there")
+
+// diagnose finds out what to say about err.
+func diagnose(err error) diagnosis {
+	d := diagnosis{what: printable(err.Error()), status: int(call.ReasonFault)}
+	var (
+		usage *usageError
+		dev   *device.Error
+		bind  *nat.BindError
+		name  *nat.NameError
+	)
+	switch {
+	case errors.As(err, &usage):
+		d.hint, d.status = usage.hint, statusUsage
+	case errors.As(err, &dev):
+		d.hint, d.status = printable(dev.Hint), int(call.ReasonDevice)
+		if dev.File {
+			d.status = int(call.ReasonNotPossible)
+		}
+	case errors.As(err, &bind):
+		d.hint, d.status = "--bind ADDR:PORT chooses another; port 0 is any free one", int(call.ReasonNotPossible)
+		if bind.Hint != "" {
+			d.hint = bind.Hint + "; " + d.hint
+		}
+	case errors.As(err, &name):
+		d.hint, d.status = "check the spelling; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
+	case errors.Is(err, nat.ErrAddress):
+		d.hint, d.status = "a peer is host, host:port or [v6]:port", statusUsage
+	case errors.Is(err, nat.ErrNoRoute):
+		d.hint, d.status = "is this machine connected, and --bind an address of the peer's family?", int(call.ReasonUnreachable)
+	case errors.Is(err, errInterrupted):
+		d.status = int(call.ReasonInterrupted)
+	case errors.Is(err, errStdoutGone):
+		d.status = int(call.ReasonNotPossible)
+	}
+	return d
+}
+
+// refused is said once, at once; dialling goes on.
+func refused(a netip.AddrPort) diagnosis {
+	return diagnosis{
+		what: fmt.Sprintf("nobody listens at %s at this moment", a),
+		hint: "trying on until --timeout; is securecall listen running there?",
+	}
+}
+
+// complain says what went wrong, and what to do next.
+func complain(w io.Writer, d diagnosis) {
+	fmt.Fprintf(w, "securecall: %s\n", d.what)
+	if d.hint != "" {
+		fmt.Fprintf(w, "  %s\n", d.hint)
+	}
+}

@@ -1,0 +1,39 @@
+// Securecall makes encrypted calls from a terminal: ZRTP (RFC 6189) in the
+// media path, SRTP, G.711, straight from one machine to the other.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"securecall/call/cli"
+)
+
+func main() {
+	// Caught, and never read: a write to a closed pipe then fails instead of
+	// ending us before we have hung up. Programs that we start keep the default.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
+	context.AfterFunc(ctx, stop) // a second signal ends us at once
+	os.Exit(cli.Run(ctx, os.Args,
+		cli.Listen(),
+		cli.Dial(),
+		cli.Demo(),
+		cli.Devices(),
+		cli.Version(),
+		cli.Help(),
+	))
+}
+
+// ending are the signals that hang up: an interrupt, a polite kill, and the
+// closing of the terminal, unless nohup said that it should not matter.
+func ending() []os.Signal {
+	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		s = append(s, syscall.SIGHUP)
+	}
+	return s
+}
