@@ -1,0 +1,258 @@
+package nat
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+var ctx = context.Background()
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func mustListen(t testing.TB, bind string) Path {
+	t.Helper()
+	p, err := Listen(ctx, addrPort(bind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func mustDial(t testing.TB, bind, peer netip.AddrPort) Path {
+	t.Helper()
+	p, err := Dial(ctx, bind, peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func port(p Path) uint16 { return p.LocalAddr().Port() }
+
+// expect reads one datagram and fails the test if none comes.
+func expect(t testing.TB, p Path, want string) (from netip.AddrPort) {
+	t.Helper()
+	stop := time.AfterFunc(5*time.Second, func() { p.Close() })
+	defer stop.Stop()
+	b := make([]byte, 1500)
+	n, from, err := p.ReadPacket(b)
+	if err != nil || string(b[:n]) != want {
+		t.Fatalf("got %q from %v, %v; want %q", b[:n], from, err, want)
+	}
+	return from
+}
+
+func send(t testing.TB, p Path, text string, to netip.AddrPort) {
+	t.Helper()
+	if err := p.WritePacket([]byte(text), to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func hasIPv6() bool {
+	c, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
+	if err == nil {
+		c.Close()
+	}
+	return err == nil
+}
+
+// loopbacks are the loopback addresses that this machine has.
+func loopbacks() []netip.Addr {
+	addrs := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	if hasIPv6() {
+		addrs = append(addrs, netip.IPv6Loopback())
+	}
+	return addrs
+}
+
+func TestListenAndDial(t *testing.T) {
+	for _, bind := range []string{"[::]:0", "0.0.0.0:0", "127.0.0.1:0", "[::ffff:127.0.0.1]:0"} {
+		l := mustListen(t, bind)
+		for _, addr := range loopbacks() {
+			if addr.Is6() && bind != "[::]:0" {
+				continue
+			}
+			for _, from := range []netip.AddrPort{{}, addrPort("[::]:0"), addrPort("0.0.0.0:0"), netip.AddrPortFrom(addr, 0)} {
+				peer := netip.AddrPortFrom(addr, port(l))
+				d := mustDial(t, from, peer)
+				if d.LocalAddr().Addr() != addr || port(d) == 0 {
+					t.Errorf("local address %v", d.LocalAddr())
+				}
+				send(t, d, "", peer) // an empty datagram is one, not an end
+				send(t, d, "hello", netip.AddrPortFrom(netip.AddrFrom16(addr.As16()), port(l)))
+				expect(t, l, "")
+				caller := expect(t, l, "hello")
+				if caller != d.LocalAddr() {
+					t.Errorf("%s: called from %v, seen as %v", bind, d.LocalAddr(), caller)
+				}
+				send(t, l, "answer", caller)
+				if from := expect(t, d, "answer"); from != peer {
+					t.Errorf("answered by %v, want %v", from, peer)
+				}
+				if err := d.WritePacket(nil, addrPort("127.0.0.1:9")); err != errOtherPeer {
+					t.Errorf("writing to another than the peer: %v", err)
+				}
+			}
+		}
+		if a := l.LocalAddr(); bind != "[::]:0" && a.Addr() != addrPort(bind).Addr().Unmap() {
+			t.Errorf("%s bound to %v", bind, a)
+		}
+	}
+}
+
+// A stranger who knows the dialler's port reaches nobody.
+func TestStranger(t *testing.T) {
+	l := mustListen(t, "127.0.0.1:0")
+	d := mustDial(t, netip.AddrPort{}, l.LocalAddr())
+	stranger := mustListen(t, "127.0.0.1:0")
+	send(t, stranger, "let me in", d.LocalAddr())
+	send(t, l, "answer", d.LocalAddr())
+	expect(t, d, "answer")
+}
+
+func TestRefused(t *testing.T) {
+	l := mustListen(t, "127.0.0.1:0")
+	peer := l.LocalAddr()
+	l.Close()
+	d := mustDial(t, netip.AddrPort{}, peer)
+	stop := time.AfterFunc(5*time.Second, func() { d.Close() })
+	defer stop.Stop()
+	b := make([]byte, 100)
+	for range 3 {
+		send(t, d, "anybody?", peer)
+		if _, from, err := d.ReadPacket(b); err != ErrRefused || from != peer {
+			t.Fatalf("from %v: %v, want ErrRefused", from, err)
+		}
+	}
+	// Sent one after the other, none fails for the refusal of the one before
+	// but with ErrRefused.
+	for range 10 {
+		if err := d.WritePacket([]byte("anybody?"), peer); err != nil && err != ErrRefused {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := d.ReadPacket(b); err != ErrRefused {
+		t.Fatal(err)
+	}
+	// And the path still works.
+	again, err := Listen(ctx, peer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	_ = d.WritePacket([]byte("cleared"), peer)
+	expect(t, again, "cleared")
+}
+
+func TestCloseEndsRead(t *testing.T) {
+	l := mustListen(t, "[::]:0")
+	d := mustDial(t, netip.AddrPort{}, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port(l)))
+	for _, p := range []Path{d, l} {
+		ended := make(chan error)
+		go func() {
+			_, _, err := p.ReadPacket(make([]byte, 100))
+			ended <- err
+		}()
+		p.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%T: reading ended with %v", p, err)
+		}
+		if err := p.WritePacket(nil, addrPort("127.0.0.1:9")); err != errOtherPeer && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%T: writing: %v", p, err)
+		}
+	}
+}
+
+func TestBindError(t *testing.T) {
+	taken := mustListen(t, "127.0.0.1:0").LocalAddr()
+	for _, test := range []struct {
+		name string
+		open func() (Path, error)
+		hint string
+	}{
+		{"listen, port in use", func() (Path, error) { return Listen(ctx, taken) }, "another program has port"},
+		{"dial, port in use", func() (Path, error) { return Dial(ctx, taken, addrPort("127.0.0.1:9")) }, "another program has port"},
+		{"listen, not our address", func() (Path, error) { return Listen(ctx, addrPort("192.0.2.1:0")) }, "no address 192.0.2.1"},
+		{"dial, not our address", func() (Path, error) { return Dial(ctx, addrPort("192.0.2.1:0"), addrPort("127.0.0.1:9")) }, "no address 192.0.2.1"},
+	} {
+		p, err := test.open()
+		var bind *BindError
+		if p != nil || !errors.As(err, &bind) {
+			t.Errorf("%s: %v, %v", test.name, p, err)
+			continue
+		}
+		if !strings.Contains(bind.Hint, test.hint) || !bind.Addr.IsValid() || !strings.Contains(err.Error(), bind.Addr.String()) {
+			t.Errorf("%s: %v (%s)", test.name, err, bind.Hint)
+		}
+	}
+}
+
+func TestNoRoute(t *testing.T) {
+	for _, test := range [][2]string{
+		{"127.0.0.1:0", "[2001:db8::1]:5004"}, // another family
+		{"[::1]:0", "127.0.0.1:5004"},
+		{"0.0.0.0:0", "0.0.0.0:5004"},
+		{"0.0.0.0:0", "224.0.0.1:5004"},
+		{"[::]:0", "[ff02::1]:5004"},
+		{"0.0.0.0:0", "127.0.0.1:0"},
+		{"127.0.0.1:0", "192.0.2.1:5004"}, // loopback leads nowhere else
+	} {
+		if p, err := Dial(ctx, addrPort(test[0]), addrPort(test[1])); p != nil || !errors.Is(err, ErrNoRoute) {
+			t.Errorf("%v: %v, %v", test, p, err)
+		}
+	}
+	if _, err := Dial(ctx, netip.AddrPort{}, netip.AddrPort{}); !errors.Is(err, ErrNoRoute) {
+		t.Error(err)
+	}
+}
+
+func TestPathAllocs(t *testing.T) {
+	for _, bind := range []string{"[::]:0", "127.0.0.1:0"} {
+		l := mustListen(t, bind)
+		peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port(l))
+		d := mustDial(t, netip.AddrPort{}, peer)
+		packet, b := make([]byte, 182), make([]byte, 1500)
+		if n := testing.AllocsPerRun(100, func() { roundTrip(t, d, l, peer, packet, b) }); n != 0 {
+			t.Errorf("%s: %v allocations a round trip", bind, n)
+		}
+	}
+}
+
+func roundTrip(t testing.TB, d, l Path, peer netip.AddrPort, packet, b []byte) {
+	if err := d.WritePacket(packet, peer); err != nil {
+		t.Fatal(err)
+	}
+	n, from, err := l.ReadPacket(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WritePacket(b[:n], from); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.ReadPacket(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, bind := range []string{"[::]:0", "127.0.0.1:0"} {
+		b.Run(bind, func(b *testing.B) {
+			l := mustListen(b, bind)
+			peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port(l))
+			d := mustDial(b, netip.AddrPort{}, peer)
+			packet, buf := make([]byte, 182), make([]byte, 1500)
+			b.ReportAllocs()
+			for b.Loop() {
+				roundTrip(b, d, l, peer, packet, buf)
+			}
+		})
+	}
+}
