@@ -1,0 +1,506 @@
+package call
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"securecall/audio"
+	"securecall/audio/device"
+	"securecall/nat/memnet"
+)
+
+// watch is a tap that counts what goes over the network, by kind.
+type watch struct {
+	mu    sync.Mutex
+	kinds map[netip.AddrPort][]seen
+}
+
+type seen struct {
+	kind kind
+	size int
+	at   time.Time
+	b    []byte
+}
+
+func (w *watch) tap(from, _ netip.AddrPort, b []byte) [][]byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kinds == nil {
+		w.kinds = make(map[netip.AddrPort][]seen)
+	}
+	w.kinds[from] = append(w.kinds[from], seen{classify(b), len(b), time.Now(), bytes.Clone(b)})
+	return [][]byte{b}
+}
+
+func (w *watch) count(from netip.AddrPort, k kind) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.kinds[from] {
+		if s.kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+func TestCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.net.SetDelay(20 * time.Millisecond)
+		var seen watch
+		w.net.Tap(seen.tap)
+		w.alice.mic.frames = 150
+		w.alice.conf.HangupAtEOF = true
+		w.run()
+		a, b := w.alice.result(t), w.bob.result(t)
+		if a.Reason != ReasonNormal || b.Reason != ReasonNormal {
+			t.Errorf("ended: %v (%v), %v (%v)", a.Reason, a.Err, b.Reason, b.Err)
+		}
+		sa, sb := await[Secured](t, &w.alice), await[Secured](t, &w.bob)
+		if sa.SAS != sb.SAS || sa.SAS == "" {
+			t.Errorf("SAS %q and %q", sa.SAS, sb.SAS)
+		}
+		if sa.Role != "initiator" || sb.Role != "responder" {
+			t.Errorf("the dialler is the initiator: %s, %s", sa.Role, sb.Role)
+		}
+		if sa.Verified || sb.Verified {
+			t.Error("verified without a verification")
+		}
+		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
+			t.Error("what Bob heard is not what Alice said")
+		}
+		if !contains(w.alice.ear.heard, through(audio.PCMU, w.bob.mic.said[:100*audio.FrameSamples])) {
+			t.Error("what Alice heard is not what Bob said")
+		}
+		if got, want := w.alice.names(), []string{"dialing", "path", "secured", "ringing", "answered", "ended"}; !slices.Equal(got, want) {
+			t.Errorf("Alice was told %v", got)
+		}
+		if got, want := w.bob.names(), []string{"listening", "path", "secured", "incoming", "answered", "ended"}; !slices.Equal(got, want) {
+			t.Errorf("Bob was told %v", got)
+		}
+		if w.alice.ear.closed != 1 || w.bob.ear.closed != 1 || !w.alice.mic.closed || !w.bob.mic.closed {
+			t.Error("a device was left open, or closed twice")
+		}
+		if a.Stats.Loss != 0 || a.Stats.RTT < 40*time.Millisecond || a.Stats.RTT > 45*time.Millisecond {
+			t.Errorf("Alice's figures: %+v", a.Stats)
+		}
+		for who, s := range map[string]*side{"Alice": &w.alice, "Bob": &w.bob} {
+			checkMedia(t, who, seen.kinds[s.addr])
+		}
+	})
+}
+
+// checkMedia: no RTP before Confirm2 has crossed, then one size and one period.
+func checkMedia(t *testing.T, who string, packets []seen) {
+	t.Helper()
+	var last time.Time
+	zrtp, media := 0, 0
+	for _, p := range packets {
+		switch p.kind {
+		case kindZRTP:
+			zrtp++
+			if media > 0 {
+				t.Errorf("%s sends ZRTP after media", who)
+			}
+		case kindRTP:
+			if zrtp < 4 {
+				t.Fatalf("%s sends RTP after only %d ZRTP packets", who, zrtp)
+			}
+			if p.size != 12+160+10 {
+				t.Errorf("%s sends %d octets of SRTP", who, p.size)
+			}
+			if gap := p.at.Sub(last); media > 0 && gap != audio.FrameDuration {
+				t.Errorf("%s pauses for %v after packet %d", who, gap, media)
+			}
+			last = p.at
+			media++
+		case kindRTCP:
+		default:
+			t.Errorf("%s sends something else: % x", who, p.b[:4])
+		}
+	}
+	if media < 100 {
+		t.Errorf("%s sent %d media packets", who, media)
+	}
+}
+
+// Issue 2, part 6: "until its answered arrives not one sample of the
+// microphone is sent".
+func TestNothingIsSaidWhileItRings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.bob.conf.AcceptAll = false
+		var seen watch
+		w.net.Tap(seen.tap)
+		w.run()
+		await[Incoming](t, &w.bob)
+		await[Ringing](t, &w.alice)
+		time.Sleep(5 * time.Second)
+		if n := seen.count(w.alice.addr, kindRTP) + seen.count(w.bob.addr, kindRTP); n != 0 {
+			t.Errorf("%d media packets while it rings", n)
+		}
+		if len(w.alice.mic.said) != 0 {
+			t.Error("Alice's microphone is read while it rings")
+		}
+		w.bob.e.Do(0, Answer)
+		await[Answered](t, &w.alice)
+		time.Sleep(time.Second)
+		if seen.count(w.alice.addr, kindRTP) < 48 || seen.count(w.bob.addr, kindRTP) < 48 {
+			t.Error("no sound after the answer")
+		}
+		w.bob.e.Do(0, Hangup)
+		if a, b := w.alice.result(t), w.bob.result(t); a.Reason != ReasonNormal || b.Reason != ReasonNormal {
+			t.Errorf("ended %v, %v", a, b)
+		}
+	})
+}
+
+func TestHowCallsEnd(t *testing.T) {
+	gone := func(w *world) { w.net.Tap(func(_, _ netip.AddrPort, _ []byte) [][]byte { return nil }) }
+	for name, c := range map[string]struct {
+		prepare    func(w *world)
+		then       func(t *testing.T, w *world)
+		alice, bob Reason
+	}{
+		"declined": {
+			func(w *world) { w.bob.conf.AcceptAll = false },
+			func(t *testing.T, w *world) { await[Incoming](t, &w.bob); w.bob.e.Do(0, Decline) },
+			ReasonDeclined, ReasonDeclined,
+		},
+		"nobody answers": {
+			func(w *world) { w.bob.conf.AcceptAll = false },
+			nil,
+			ReasonNoAnswer, ReasonNoAnswer,
+		},
+		"the caller gives up": {
+			func(w *world) { w.bob.conf.AcceptAll = false },
+			func(t *testing.T, w *world) { await[Ringing](t, &w.alice); w.alice.cancel() },
+			ReasonInterrupted, ReasonNoAnswer,
+		},
+		"the caller hangs up": {
+			nil,
+			func(t *testing.T, w *world) { await[Answered](t, &w.alice); w.alice.cancel() },
+			ReasonNormal, ReasonNormal,
+		},
+		"the callee is stopped": {
+			nil,
+			func(t *testing.T, w *world) { await[Answered](t, &w.alice); w.bob.cancel() },
+			ReasonNormal, ReasonNormal,
+		},
+		"a time was set": {
+			func(w *world) { w.alice.conf.Duration = 90 * time.Second },
+			nil,
+			ReasonNormal, ReasonNormal,
+		},
+		"the network is gone": {
+			nil,
+			func(t *testing.T, w *world) { await[Answered](t, &w.alice); gone(w) },
+			ReasonLost, ReasonLost,
+		},
+		"the caller's microphone is lost": {
+			func(w *world) {
+				w.alice.mic.frames, w.alice.mic.fail = 50, &device.Error{Spec: "default", Err: errors.New("unplugged")}
+			},
+			nil,
+			ReasonDevice, ReasonNormal,
+		},
+		"the callee's speaker is lost": {
+			func(w *world) { w.bob.ear.fail = &device.Error{Spec: "default", Err: errors.New("gone")} },
+			nil,
+			ReasonNormal, ReasonDevice,
+		},
+		"the callee has no microphone": {
+			func(w *world) {
+				w.bob.conf.Mic = func() (audio.Source, error) {
+					return nil, &device.Error{Spec: "default", Err: errors.New("none")}
+				}
+			},
+			nil,
+			ReasonDeclined, ReasonDevice,
+		},
+		"different lists": {
+			func(w *world) {
+				w.alice.conf.Algorithms = onlyDH3k
+				w.bob.conf.Algorithms = onlyX255
+			},
+			func(t *testing.T, w *world) { w.alice.result(t); w.bob.cancel() },
+			ReasonKeys, ReasonInterrupted,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				if c.prepare != nil {
+					c.prepare(w)
+				}
+				w.run()
+				if c.then != nil {
+					c.then(t, w)
+				}
+				a := w.alice.result(t)
+				if name == "nobody answers" && time.Since(w.alice.times[0]) > 31*time.Second {
+					t.Errorf("gave up after %v", time.Since(w.alice.times[0]))
+				}
+				b := w.bob.result(t)
+				if a.Reason != c.alice || b.Reason != c.bob {
+					t.Errorf("ended with %d %q (%v) and %d %q (%v), want %d and %d",
+						a.Reason, a.Reason, a.Err, b.Reason, b.Reason, b.Err, c.alice, c.bob)
+				}
+				if c.alice == ReasonNormal && a.Duration == 0 {
+					t.Error("a call that took place has no duration")
+				}
+			})
+		})
+	}
+}
+
+func TestNobodyIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.alice.conf.Timeout = 7 * time.Second
+		begin := time.Now()
+		w.dial()
+		if a := w.alice.result(t); a.Reason != ReasonUnreachable {
+			t.Errorf("ended with %v", a)
+		}
+		if took := time.Since(begin); took != 7*time.Second {
+			t.Errorf("gave up after %v", took)
+		}
+	})
+}
+
+// CLI.md: "An ICMP refusal is shown at once, and dial keeps trying until
+// --timeout."
+func TestRefusedThenThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.net.SetRefuse(true)
+		w.dial()
+		await[Refused](t, &w.alice)
+		time.Sleep(3 * time.Second)
+		w.listen()
+		await[Answered](t, &w.alice)
+		w.stop()
+	})
+}
+
+// Issue 2, part 5: "A peer that answers with anything but ZRTP: status 15".
+func TestNotZRTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		other := w.net.Path(w.bob.addr)
+		defer other.Close()
+		go func() { // a phone with clear RTP
+			clearRTP := append([]byte{0x80, 0, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4}, make([]byte, 160)...)
+			for range 1000 {
+				if other.WritePacket(clearRTP, w.alice.addr) != nil {
+					return
+				}
+				time.Sleep(audio.FrameDuration)
+			}
+		}()
+		w.dial()
+		a := w.alice.result(t)
+		if a.Reason != ReasonNotZRTP {
+			t.Errorf("ended with %v", a)
+		}
+		if len(w.alice.ear.heard) != 0 {
+			t.Error("clear sound was played")
+		}
+		if a.Stats.Dropped["foreign"] < 100 {
+			t.Errorf("dropped: %v", a.Stats.Dropped)
+		}
+	})
+}
+
+func TestNoMicrophoneNoPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.alice.conf.Mic = func() (audio.Source, error) {
+			return nil, &device.Error{Spec: "nosuch", Err: errors.New("no such device")}
+		}
+		var seen watch
+		w.net.Tap(seen.tap)
+		w.dial()
+		if a := w.alice.result(t); a.Reason != ReasonDevice {
+			t.Errorf("ended with %v", a)
+		}
+		if len(seen.kinds) != 0 {
+			t.Error("a packet left")
+		}
+	})
+}
+
+// Issue 2, part 7: "A second caller hears busy through a full handshake."
+func TestBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.run()
+		await[Answered](t, &w.alice)
+		eve := newWorld(t, 2)
+		eve.net, eve.bob.addr = w.net, w.bob.addr
+		eve.alice.addr = netip.MustParseAddrPort("192.0.2.9:5004")
+		eve.dial()
+		if got := eve.alice.result(t); got.Reason != ReasonBusy {
+			t.Errorf("the second caller ended with %v", got)
+		}
+		if _, ok := find[Ended](&w.alice); ok {
+			t.Error("the running call ended")
+		}
+		await[Stats](t, &w.alice)
+		w.stop()
+	})
+}
+
+// RFC 6189, Section 4.6: "the initiator … valid SRTP … is equivalent to
+// Conf2ACK"; here no Conf2ACK ever arrives.
+func TestConf2ACKLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.net.Tap(func(_, _ netip.AddrPort, b []byte) [][]byte {
+			if bytes.Contains(b, []byte("Conf2ACK")) {
+				return nil
+			}
+			return [][]byte{b}
+		})
+		w.run()
+		await[Answered](t, &w.alice)
+		w.stop()
+	})
+}
+
+func TestEveryCallSecuresAtHeavyLoss(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, seed)
+			w.net.SetLoss(0.15)
+			w.net.SetDelay(30 * time.Millisecond)
+			w.run()
+			a, b := await[Secured](t, &w.alice), await[Secured](t, &w.bob)
+			await[Answered](t, &w.alice)
+			if a.SAS != b.SAS {
+				t.Errorf("seed %d: SAS %q and %q", seed, a.SAS, b.SAS)
+			}
+			w.stop()
+		})
+	}
+}
+
+// Everything that is sent also comes back to its sender, and every datagram
+// comes twice.
+func TestReflectedAndDoubled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.alice.mic.frames = 100
+		w.alice.conf.HangupAtEOF = true
+		w.net.Tap(func(from, to netip.AddrPort, b []byte) [][]byte {
+			w.net.Inject(to, from, bytes.Clone(b))
+			return [][]byte{b, bytes.Clone(b)}
+		})
+		w.run()
+		if a := w.alice.result(t); a.Reason != ReasonNormal {
+			t.Errorf("ended with %v", a)
+		}
+		w.bob.result(t)
+		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
+			t.Error("what Bob heard is not what Alice said")
+		}
+	})
+}
+
+// A bad packet never ends a call: noise in the peer's name, of every kind.
+func TestNoiseInMidCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.alice.mic.frames = 200
+		w.alice.conf.HangupAtEOF = true
+		n := 0
+		w.net.Tap(func(from, to netip.AddrPort, b []byte) [][]byte {
+			out := [][]byte{b}
+			if classify(b) == kindRTP {
+				n++
+				bad := bytes.Clone(b)
+				bad[len(bad)-1-n%len(bad)] ^= byte(1 + n%255)
+				out = append(out, bad, b[:n%len(b)], append(bytes.Clone(b), 0))
+				zrtp := append([]byte{0x10, 0, 0, byte(n), 'Z', 'R', 'T', 'P'}, b[8:]...)
+				rtcp := bytes.Clone(b)
+				rtcp[1] = 203
+				copy(rtcp[4:8], b[8:12])
+				out = append(out, zrtp, rtcp, make([]byte, 2000))
+			}
+			return out
+		})
+		w.run()
+		a, b := w.alice.result(t), w.bob.result(t)
+		if a.Reason != ReasonNormal || b.Reason != ReasonNormal {
+			t.Errorf("ended with %v, %v", a, b)
+		}
+		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
+			t.Error("what Bob heard is not what Alice said")
+		}
+		if b.Stats.Dropped["auth"] < 100 {
+			t.Errorf("dropped: %v", b.Stats.Dropped)
+		}
+	})
+}
+
+func TestMuteSendsSilenceOfTheSameSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var seen watch
+		w.net.Tap(seen.tap)
+		w.run()
+		await[Answered](t, &w.alice)
+		time.Sleep(time.Second)
+		w.alice.e.Do(0, Mute)
+		await[Muted](t, &w.alice)
+		time.Sleep(500 * time.Millisecond)
+		w.bob.ear.mu.Lock()
+		w.bob.ear.heard = nil
+		w.bob.ear.mu.Unlock()
+		time.Sleep(time.Second)
+		w.bob.ear.mu.Lock()
+		quiet := through(audio.PCMU, make([]int16, 1))[0]
+		for _, s := range w.bob.ear.heard {
+			if s != quiet {
+				t.Errorf("Bob hears %d of a muted microphone", s)
+				break
+			}
+		}
+		w.bob.ear.mu.Unlock()
+		w.stop()
+		checkMedia(t, "Alice", seen.kinds[w.alice.addr])
+	})
+}
+
+// A plain ZRTP endpoint has no call control: it has answered once secure.
+func TestPlainPeer(t *testing.T) {
+	for name, plain := range map[string]func(w *world) *side{
+		"calls":     func(w *world) *side { return &w.alice },
+		"is called": func(w *world) *side { return &w.bob },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				p := plain(w)
+				p.conf.Client = "another phone"
+				p.conf.AcceptAll = false
+				w.run()
+				other := &w.alice
+				if p == other {
+					other = &w.bob
+				}
+				await[Answered](t, other)
+				w.stop()
+			})
+		})
+	}
+}
+
+var _ = memnet.New

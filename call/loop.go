@@ -1,0 +1,225 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"securecall/nat"
+)
+
+// control is the loop that owns every call's control half.
+func (e *Endpoint) control(ctx context.Context) Ended {
+	cancelled := ctx.Done()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		if ended, over := e.over(cancelled == nil); over {
+			return ended
+		}
+		timer.Reset(time.Until(e.deadline()))
+		// Calls that have keys come before strangers, however many these are.
+		select {
+		case d := <-e.inbox:
+			e.take(d)
+			continue
+		default:
+		}
+		select {
+		case <-cancelled:
+			cancelled = nil
+			now := time.Now()
+			for _, r := range e.calls {
+				r.core.hangup(now, ReasonInterrupted)
+				e.settle(now, r)
+			}
+		case d := <-e.inbox:
+			e.take(d)
+		case d := <-e.doorstep:
+			e.take(d)
+		case n := <-e.notes:
+			e.heed(time.Now(), n)
+		case o := <-e.commands:
+			e.obey(time.Now(), o)
+		case <-timer.C:
+			now := time.Now()
+			for _, r := range e.calls {
+				if d := r.core.Deadline(); !d.IsZero() && !now.Before(d) {
+					r.core.Tick(now)
+					e.settle(now, r)
+				}
+			}
+		}
+		e.sweep()
+	}
+}
+
+// over tells whether Run may return, and with what.
+func (e *Endpoint) over(stopped bool) (Ended, bool) {
+	dialler := e.peer.IsValid()
+	switch {
+	case e.last != nil && (dialler || e.conf.Once):
+		// Calls that were told busy are cut short here: their BYE went out once.
+		return *e.last, e.slot == nil
+	case stopped && len(e.calls) == 0:
+		if e.last != nil {
+			return *e.last, true
+		}
+		if e.conf.Once {
+			return Ended{Reason: ReasonInterrupted}, true
+		}
+		return Ended{Reason: ReasonNormal}, true
+	}
+	return Ended{}, false
+}
+
+// deadline is when the next call wants its Tick.
+func (e *Endpoint) deadline() time.Time {
+	var next time.Time
+	for _, r := range e.calls {
+		next = earlier(next, r.core.Deadline())
+	}
+	if next.IsZero() {
+		return time.Now().Add(time.Hour)
+	}
+	return next
+}
+
+// take handles one datagram that is not the media of a call.
+func (e *Endpoint) take(d datagram) {
+	defer e.free.Put(d.buf)
+	b := d.buf[:d.n]
+	r := e.find(d.kind, d.from, b)
+	if r == nil {
+		if r = e.greet(d, b); r == nil {
+			return
+		}
+	}
+	r.core.Receive(d.at, d.kind, b)
+	e.settle(time.Now(), r)
+}
+
+// find is the call that a datagram belongs to: by address, then by SSRC, the
+// peer's as its Hello named it or our own (a reflection, for ZRTP to judge).
+// A dialler has one call, and all that its peer sends belongs to it.
+func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
+	for _, r := range e.calls {
+		c := r.core
+		if c.remote != from {
+			continue
+		}
+		if c.caller || k == kindOther || k == kindSTUN {
+			return r
+		}
+		if ssrc := ssrcOf(k, b); ssrc == c.peerSSRC || ssrc == c.ssrc {
+			return r
+		}
+	}
+	return nil
+}
+
+// settle does what follows from a step of a call: packets and events go out,
+// sound begins or ends.
+func (e *Endpoint) settle(now time.Time, r *running) {
+	c := r.core
+	for {
+		b, ok := c.NextPacket()
+		if !ok {
+			break
+		}
+		if err := e.path.WritePacket(b, c.remote); err != nil && !errors.Is(err, nat.ErrRefused) {
+			c.drops.add(dropUnsent)
+		}
+	}
+	if c.media != nil && !r.routed {
+		r.routed = true
+		e.reroute()
+	}
+	for {
+		ev, ok := c.NextEvent()
+		if !ok {
+			break
+		}
+		if c.id != 0 { // a stranger's half-open exchange is nobody's news
+			e.conf.OnEvent(c.id, ev)
+		}
+		if _, ok := ev.(Incoming); ok && e.conf.AcceptAll {
+			e.open(r)
+		}
+	}
+	switch {
+	case c.phase == talking && !r.sounding:
+		e.sound(r)
+	case c.phase >= leaving:
+		e.hush(r)
+	}
+}
+
+// admit gives the listener's one slot to a call that has just been secured.
+func (e *Endpoint) admit(r *running) bool {
+	if e.slot != nil || e.conf.Once && e.last != nil {
+		return false
+	}
+	e.slot = r
+	e.number(r)
+	return true
+}
+
+// sweep forgets the calls that have ended.
+func (e *Endpoint) sweep() {
+	kept := e.calls[:0]
+	for _, r := range e.calls {
+		if r.core.phase != ended || r.busy() {
+			kept = append(kept, r)
+			continue
+		}
+		r.core.close()
+		if r == e.slot {
+			e.slot, e.last = nil, &r.core.result
+			e.conf.OnEvent(r.core.id, r.core.result)
+		}
+	}
+	changed := len(kept) != len(e.calls)
+	clear(e.calls[len(kept):])
+	e.calls = kept
+	if changed {
+		e.reroute()
+	}
+}
+
+// reroute tells the reader whose media it may open.
+func (e *Endpoint) reroute() {
+	routes := make(map[route]*media)
+	for _, r := range e.calls {
+		if m := r.core.media; m != nil && r.core.phase != ended {
+			routes[route{r.core.remote, r.core.peerSSRC}] = m
+		}
+	}
+	e.routes.Store(&routes)
+}
+
+// obey carries out a person's command.
+func (e *Endpoint) obey(now time.Time, o order) {
+	r := e.slot
+	if r == nil || o.id != 0 && o.id != r.core.id {
+		return
+	}
+	c := r.core
+	switch o.command {
+	case Answer:
+		if c.phase == ringing && !c.caller {
+			e.open(r)
+		}
+	case Decline:
+		c.decline(now)
+	case Hangup:
+		c.hangup(now, ReasonInterrupted)
+	case Mute, Unmute:
+		on := o.command == Mute
+		if c.media != nil && c.phase == talking && c.media.muted.Swap(on) != on {
+			c.tell(Muted{On: on})
+		}
+	}
+	e.settle(now, r)
+}

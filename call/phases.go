@@ -1,0 +1,288 @@
+package call
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"securecall/crypto/sas"
+	"securecall/crypto/srtp"
+	"securecall/crypto/zrtp"
+	"securecall/crypto/zrtp/wire"
+)
+
+// How a call goes from one phase to the next.
+
+// failed handles the end of a session without keys. An SSRC collision is
+// nobody's fault: the dialler tries again under another SSRC.
+func (c *core) failed(now time.Time, f zrtp.Failed) {
+	if c.phase != agreeing {
+		return
+	}
+	if f.Code == 0x91 && c.caller && c.restarts < maxRestarts {
+		c.restarts++
+		if err := c.newSession(); err != nil {
+			c.end(now, ReasonFault, err)
+			return
+		}
+		c.session.Start(now)
+		return
+	}
+	c.end(now, ReasonKeys, f.Err)
+}
+
+// install makes the media half from the keys. From here on SRTP can be opened;
+// whether it may be sent is decided by phase.
+func (c *core) install(now time.Time, k zrtp.KeysReady) error {
+	s, err := srtp.New(srtp.Keys{
+		Cipher: k.Cipher.String(), Auth: k.Auth.String(),
+		LocalKey: k.LocalKey, LocalSalt: k.LocalSalt,
+		RemoteKey: k.RemoteKey, RemoteSalt: k.RemoteSalt,
+		LocalSSRC: c.ssrc, RemoteSSRC: k.SSRC,
+	})
+	for _, secret := range [][]byte{k.LocalKey, k.LocalSalt, k.RemoteKey, k.RemoteSalt} {
+		clear(secret)
+	}
+	if err != nil {
+		return fmt.Errorf("srtp: %w", err)
+	}
+	// A random start (RFC 3550, Section 5.1), the sequence number in the lower
+	// half so that a loss of the first packets cannot be taken for a wrap
+	// (RFC 3711, Section 3.3.1).
+	var b [6]byte
+	if _, err := io.ReadFull(c.conf.Rand, b[:]); err != nil {
+		return fmt.Errorf("random source: %w", err)
+	}
+	seq, timestamp := binary.BigEndian.Uint16(b[:])>>1, binary.BigEndian.Uint32(b[2:])
+	c.client, c.peerSSRC = k.Client, k.SSRC
+	c.media = newMedia(now, s, c.conf.Law, c.ssrc, seq, timestamp)
+
+	text, ok := sas.Render(k.SAS.String(), k.SASValue)
+	if !ok {
+		return fmt.Errorf("SAS type %s cannot be shown", k.SAS)
+	}
+	role := "responder"
+	if k.Role == zrtp.Initiator {
+		role = "initiator"
+	}
+	c.security = Secured{
+		Role:         role,
+		ZID:          hex.EncodeToString(k.ZID[:]),
+		Remote:       c.remote,
+		Hash:         name(k.Hash),
+		Cipher:       name(k.Cipher),
+		Auth:         name(k.Auth),
+		KeyAgreement: name(k.KeyAgreement),
+		SASType:      name(k.SAS),
+		SAS:          text,
+		Continuity:   "new",
+		PeerVerified: k.PeerV,
+		PeerClient:   k.Client,
+	}
+	return nil
+}
+
+func name(n wire.Name) string { return strings.TrimRight(n.String(), " ") }
+
+// secured begins what keys make possible: reports, call control, ringing.
+func (c *core) secured(now time.Time) {
+	if c.phase != agreeing {
+		return
+	}
+	c.phase = ringing
+	c.at[timerForeign] = time.Time{}
+	c.at[timerSilence] = now.Add(silenceLimit)
+	c.at[timerReport] = now.Add(reportInterval(true))
+	if c.admit != nil && !c.admit() {
+		c.leave(now, ReasonBusy, wordBusy, nil)
+		return
+	}
+	c.tell(PathChanged{Kind: "direct", Local: c.local, Remote: c.remote})
+	c.tell(c.security)
+	switch {
+	case !c.caller:
+		c.at[timerTimeout] = time.Time{}
+		c.tell(Incoming{Addr: c.remote, ZID: c.security.ZID})
+		c.say(now, wordRinging)
+	case !c.ours():
+		// A plain ZRTP endpoint has no call control: it has answered.
+		c.begin(now)
+	}
+}
+
+// ours tells whether the peer is a securecall and so says by call control when
+// it answers. Its Hello named our client, and the Confirm MAC has shown that
+// nobody changed that Hello (total_hash covers it: RFC 6189, Section 4.4.1.4).
+func (c *core) ours() bool { return strings.HasPrefix(c.client, clientPrefix) }
+
+// answer is the callee's yes, once its sound devices are open.
+func (c *core) answer(now time.Time) {
+	if c.phase != ringing || c.caller {
+		return
+	}
+	c.say(now, wordAnswered)
+	c.begin(now)
+}
+
+// begin is the moment from which both sides may speak.
+func (c *core) begin(now time.Time) {
+	c.phase, c.answered = talking, now
+	c.at[timerTimeout] = time.Time{}
+	c.at[timerStats] = now.Add(statsInterval)
+	if c.conf.Duration > 0 {
+		c.at[timerDuration] = now.Add(c.conf.Duration)
+	}
+	c.tell(Answered{})
+}
+
+// drain ends the call once what the microphone gave has been heard.
+func (c *core) drain(now time.Time) {
+	if c.phase == talking && c.at[timerDrain].IsZero() {
+		c.at[timerDrain] = now.Add(drainTime)
+	}
+}
+
+// decline is the callee's no.
+func (c *core) decline(now time.Time) {
+	if c.phase == ringing && !c.caller {
+		c.leave(now, ReasonDeclined, wordDeclined, nil)
+	}
+}
+
+// hangup ends the call from our side; before it took place, for the reason
+// given.
+func (c *core) hangup(now time.Time, before Reason) {
+	switch {
+	case c.phase == talking:
+		c.leave(now, ReasonNormal, wordHangup, nil)
+	case c.phase == ringing && !c.caller:
+		c.leave(now, before, wordDeclined, nil)
+	case c.phase < leaving:
+		c.leave(now, before, wordHangup, nil)
+	}
+}
+
+// leave says why and BYE, three times, and ends.
+func (c *core) leave(now time.Time, r Reason, w word, err error) {
+	if c.phase >= leaving {
+		return
+	}
+	if c.phase == agreeing {
+		c.end(now, r, err) // there are no keys to say it with
+		return
+	}
+	c.finish(now, r, err)
+	c.phase = leaving
+	c.at = [timers]time.Time{}
+	if c.ours() {
+		c.control.say(now, w, nil)
+	}
+	c.bye(now)
+}
+
+// bye sends one BYE, with all that call control has not had acknowledged.
+func (c *core) bye(now time.Time) {
+	if c.byes == byeCount {
+		c.end(now, c.result.Reason, c.result.Err)
+		return
+	}
+	c.byes++
+	c.sendRTCP(now, true)
+	c.at[timerBye] = now.Add(byeInterval)
+}
+
+// finish notes the outcome, once.
+func (c *core) finish(now time.Time, r Reason, err error) {
+	if c.phase >= leaving {
+		return
+	}
+	c.result.Reason, c.result.Err = r, err
+	if !c.answered.IsZero() {
+		c.result.Duration = now.Sub(c.answered)
+	}
+	c.result.Stats = c.stats()
+}
+
+// end is the last step; nothing is sent any more but what is queued.
+func (c *core) end(now time.Time, r Reason, err error) {
+	if c.phase == ended {
+		return
+	}
+	c.finish(now, r, err)
+	c.phase = ended
+	c.at = [timers]time.Time{}
+}
+
+// close wipes the keys; the media goroutines have ended.
+func (c *core) close() {
+	c.session.Close()
+	if c.media != nil {
+		c.media.srtp.Close()
+	}
+}
+
+// say sends a call-control message, to a peer that knows them.
+func (c *core) say(now time.Time, w word) {
+	if c.ours() {
+		c.control.say(now, w, nil)
+		c.sendRTCP(now, false)
+	}
+}
+
+var (
+	errNotZRTP = errors.New("something answers there, but not with ZRTP")
+	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
+	errLost    = errors.New("nothing was heard from the other side for 30 seconds")
+)
+
+// timeout: nobody has answered in time.
+func (c *core) timeout(now time.Time) {
+	switch {
+	case c.phase == ringing:
+		c.leave(now, ReasonNoAnswer, wordHangup, nil)
+	case c.greeted:
+		c.end(now, ReasonKeys, errHalfway)
+	case c.foreign:
+		c.end(now, ReasonNotZRTP, errNotZRTP)
+	default:
+		c.end(now, ReasonUnreachable, nil)
+	}
+}
+
+// silence checks whether the peer was heard at all in the last 30 s.
+func (c *core) silence(now time.Time) {
+	last := c.media.lastHeard()
+	if deadline := last.Add(silenceLimit); !last.IsZero() && now.Before(deadline) {
+		c.at[timerSilence] = deadline
+		return
+	}
+	c.leave(now, ReasonLost, wordHangup, errLost)
+}
+
+// stats are the figures of the call so far.
+func (c *core) stats() Stats {
+	s := Stats{RTT: c.rtt, PeerLoss: c.peerLoss, Dropped: map[string]uint64{}}
+	maps.Copy(s.Dropped, c.session.Drops())
+	c.drops.into(s.Dropped)
+	m := c.media
+	if m == nil {
+		return s
+	}
+	m.drops.into(s.Dropped)
+	s.Sent = m.sent.Load()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.Received = m.received
+	s.Jitter = time.Duration(m.reception.jitter / 8000 * float64(time.Second))
+	if e := m.reception.expected(); e > 0 {
+		s.Loss = 100 * float64(m.reception.lost()) / float64(e)
+	}
+	s.Playout = m.buffer.Stats()
+	s.PlayoutDelay, s.Concealed = s.Playout.Delay, s.Playout.Concealed
+	return s
+}

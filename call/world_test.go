@@ -1,0 +1,253 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"securecall/audio"
+	"securecall/nat/memnet"
+)
+
+// A world is two endpoints, Alice who dials and Bob who listens, on a network
+// in memory and in the virtual time of testing/synctest.
+type world struct {
+	t          *testing.T
+	net        *memnet.Network
+	alice, bob side
+}
+
+// A side is one endpoint with its ends of the sound and what it told.
+type side struct {
+	addr   netip.AddrPort
+	conf   Config
+	mic    *scriptMic
+	ear    *ear
+	e      *Endpoint
+	cancel context.CancelFunc
+	ended  chan Ended
+
+	mu     sync.Mutex
+	events []Event
+	times  []time.Time
+	wake   chan struct{}
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, net: memnet.New(seed)}
+	for i, s := range []*side{&w.alice, &w.bob} {
+		s.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 5004)
+		s.mic, s.ear = &scriptMic{}, &ear{}
+		s.ended = make(chan Ended, 1)
+		s.wake = make(chan struct{}, 1)
+		s.conf = Config{
+			Mic:     func() (audio.Source, error) { return s.mic, nil },
+			Speaker: func() (audio.Sink, error) { return s.ear, nil },
+			OnEvent: func(_ int, ev Event) {
+				s.mu.Lock()
+				s.events = append(s.events, ev)
+				s.times = append(s.times, time.Now())
+				s.mu.Unlock()
+				select {
+				case s.wake <- struct{}{}:
+				default:
+				}
+			},
+		}
+	}
+	w.bob.conf.AcceptAll = true
+	w.bob.conf.Once = true
+	return w
+}
+
+// run starts both; the endpoints end with the test at the latest.
+func (w *world) run() {
+	w.listen()
+	w.dial()
+}
+
+func (w *world) listen() {
+	w.t.Helper()
+	e, err := NewListener(w.bob.conf, w.net.Path(w.bob.addr), []netip.AddrPort{w.bob.addr})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.bob.start(e)
+}
+
+func (w *world) dial() {
+	w.t.Helper()
+	e, err := NewDialer(w.alice.conf, w.net.Path(w.alice.addr), w.bob.addr, "bob")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.alice.start(e)
+}
+
+func (s *side) start(e *Endpoint) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.e, s.cancel = e, cancel
+	go func() { s.ended <- e.Run(ctx) }()
+}
+
+// stop ends both sides and waits for all their goroutines.
+func (w *world) stop() {
+	for _, s := range []*side{&w.alice, &w.bob} {
+		if s.cancel != nil {
+			s.cancel()
+			<-s.ended
+		}
+	}
+}
+
+// result waits for the side to end by itself.
+func (s *side) result(t *testing.T) Ended {
+	t.Helper()
+	select {
+	case ended := <-s.ended:
+		s.ended <- ended
+		return ended
+	case <-time.After(10 * time.Minute): // virtual
+		t.Fatal("the call does not end")
+		return Ended{}
+	}
+}
+
+// await waits until an event of type E was told, and returns the first.
+func await[E Event](t *testing.T, s *side) E {
+	t.Helper()
+	deadline := time.After(10 * time.Minute) // virtual
+	for {
+		if ev, ok := find[E](s); ok {
+			return ev
+		}
+		select {
+		case <-s.wake:
+		case <-deadline:
+			var none E
+			t.Fatalf("no %T came; events: %v", none, s.names())
+		}
+	}
+}
+
+func find[E Event](s *side) (E, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ev := range s.events {
+		if ev, ok := ev.(E); ok {
+			return ev, true
+		}
+	}
+	var none E
+	return none, false
+}
+
+func (s *side) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, ev := range s.events {
+		if n := ev.Name(); n != "stats" || len(names) == 0 || names[len(names)-1] != "stats" {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// scriptMic speaks a known signal and then ends, or is lost.
+type scriptMic struct {
+	frames int   // how many it has; 0: for ever
+	fail   error // instead of io.EOF
+	said   []int16
+	next   time.Time
+	closed bool
+	mu     sync.Mutex
+}
+
+func (m *scriptMic) ReadFrame(f *audio.Frame) error {
+	now := time.Now()
+	if m.next.IsZero() {
+		m.next = now
+	}
+	time.Sleep(m.next.Sub(now))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.closed:
+		return errors.New("closed")
+	case m.frames > 0 && len(m.said) == m.frames*audio.FrameSamples:
+		if m.fail != nil {
+			return m.fail
+		}
+		return io.EOF
+	}
+	m.next = m.next.Add(audio.FrameDuration)
+	for i := range f {
+		// A sweep that repeats nowhere in a test, so that a place in it is found.
+		n := float64(len(m.said))
+		f[i] = int16(8000 * math.Sin(0.05*n+1e-6*n*n))
+		m.said = append(m.said, f[i])
+	}
+	return nil
+}
+
+func (m *scriptMic) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+// ear keeps what it hears, at the pace of a speaker.
+type ear struct {
+	mu     sync.Mutex
+	heard  []int16
+	next   time.Time
+	fail   error // from now on
+	closed int
+}
+
+func (e *ear) WriteFrame(f *audio.Frame) error {
+	now := time.Now()
+	if e.next.IsZero() {
+		e.next = now
+	}
+	e.next = e.next.Add(audio.FrameDuration)
+	time.Sleep(e.next.Sub(now))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = append(e.heard, f[:]...)
+	return e.fail
+}
+
+func (e *ear) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed++
+	return nil
+}
+
+// through is sound after G.711.
+func through(l audio.Law, pcm []int16) []int16 {
+	b := make([]byte, len(pcm))
+	out := make([]int16, len(pcm))
+	l.Encode(b, pcm)
+	l.Decode(out, b)
+	return out
+}
+
+// contains tells whether part stands somewhere in whole, sample for sample.
+func contains(whole, part []int16) bool {
+	for i := 0; i+len(part) <= len(whole); i++ {
+		if slices.Equal(whole[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
+}
