@@ -28,14 +28,14 @@ type seen struct {
 	b    []byte
 }
 
-func (w *watch) tap(from, _ netip.AddrPort, b []byte) [][]byte {
+func (w *watch) tap(from, _ netip.AddrPort, b []byte) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.kinds == nil {
 		w.kinds = make(map[netip.AddrPort][]seen)
 	}
 	w.kinds[from] = append(w.kinds[from], seen{classify(b), len(b), time.Now(), bytes.Clone(b)})
-	return [][]byte{b}
+	return b
 }
 
 func (w *watch) count(from netip.AddrPort, k kind) (n int) {
@@ -52,9 +52,9 @@ func (w *watch) count(from netip.AddrPort, k kind) (n int) {
 func TestCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.net.SetDelay(20 * time.Millisecond)
+		w.conditions(memnet.Conditions{Delay: 20 * time.Millisecond})
 		var seen watch
-		w.net.Tap(seen.tap)
+		w.net.SetTap(seen.tap)
 		w.alice.mic.frames = 150
 		w.alice.conf.HangupAtEOF = true
 		w.run()
@@ -137,7 +137,7 @@ func TestNothingIsSaidWhileItRings(t *testing.T) {
 		w := newWorld(t, 1)
 		w.bob.conf.AcceptAll = false
 		var seen watch
-		w.net.Tap(seen.tap)
+		w.net.SetTap(seen.tap)
 		w.run()
 		await[Incoming](t, &w.bob)
 		await[Ringing](t, &w.alice)
@@ -162,7 +162,7 @@ func TestNothingIsSaidWhileItRings(t *testing.T) {
 }
 
 func TestHowCallsEnd(t *testing.T) {
-	gone := func(w *world) { w.net.Tap(func(_, _ netip.AddrPort, _ []byte) [][]byte { return nil }) }
+	gone := func(w *world) { w.net.SetTap(func(_, _ netip.AddrPort, _ []byte) []byte { return nil }) }
 	for name, c := range map[string]struct {
 		prepare    func(w *world)
 		then       func(t *testing.T, w *world)
@@ -326,7 +326,7 @@ func TestNoMicrophoneNoPacket(t *testing.T) {
 			return nil, &device.Error{Spec: "nosuch", Err: errors.New("no such device")}
 		}
 		var seen watch
-		w.net.Tap(seen.tap)
+		w.net.SetTap(seen.tap)
 		w.dial()
 		if a := w.alice.result(t); a.Reason != ReasonDevice {
 			t.Errorf("ended with %v", a)
@@ -363,11 +363,11 @@ func TestBusy(t *testing.T) {
 func TestConf2ACKLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
-		w.net.Tap(func(_, _ netip.AddrPort, b []byte) [][]byte {
+		w.net.SetTap(func(_, _ netip.AddrPort, b []byte) []byte {
 			if bytes.Contains(b, []byte("Conf2ACK")) {
 				return nil
 			}
-			return [][]byte{b}
+			return b
 		})
 		w.run()
 		await[Answered](t, &w.alice)
@@ -379,8 +379,7 @@ func TestEveryCallSecuresAtHeavyLoss(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, seed)
-			w.net.SetLoss(0.15)
-			w.net.SetDelay(30 * time.Millisecond)
+			w.conditions(memnet.Conditions{Loss: 0.15, Delay: 30 * time.Millisecond, Jitter: 20 * time.Millisecond, Duplicate: 0.05})
 			w.run()
 			a, b := await[Secured](t, &w.alice), await[Secured](t, &w.bob)
 			await[Answered](t, &w.alice)
@@ -399,9 +398,10 @@ func TestReflectedAndDoubled(t *testing.T) {
 		w := newWorld(t, 1)
 		w.alice.mic.frames = 100
 		w.alice.conf.HangupAtEOF = true
-		w.net.Tap(func(from, to netip.AddrPort, b []byte) [][]byte {
+		w.net.SetTap(func(from, to netip.AddrPort, b []byte) []byte {
 			w.net.Inject(to, from, bytes.Clone(b))
-			return [][]byte{b, bytes.Clone(b)}
+			w.net.Inject(from, to, bytes.Clone(b))
+			return b
 		})
 		w.run()
 		if a := w.alice.result(t); a.Reason != ReasonNormal {
@@ -421,20 +421,20 @@ func TestNoiseInMidCall(t *testing.T) {
 		w.alice.mic.frames = 200
 		w.alice.conf.HangupAtEOF = true
 		n := 0
-		w.net.Tap(func(from, to netip.AddrPort, b []byte) [][]byte {
-			out := [][]byte{b}
+		w.net.SetTap(func(from, to netip.AddrPort, b []byte) []byte {
 			if classify(b) == kindRTP {
 				n++
 				bad := bytes.Clone(b)
 				bad[len(bad)-1-n%len(bad)] ^= byte(1 + n%255)
-				out = append(out, bad, b[:n%len(b)], append(bytes.Clone(b), 0))
 				zrtp := append([]byte{0x10, 0, 0, byte(n), 'Z', 'R', 'T', 'P'}, b[8:]...)
 				rtcp := bytes.Clone(b)
 				rtcp[1] = 203
 				copy(rtcp[4:8], b[8:12])
-				out = append(out, zrtp, rtcp, make([]byte, 2000))
+				for _, noise := range [][]byte{bad, b[:n%len(b)], append(bytes.Clone(b), 0), zrtp, rtcp, make([]byte, 2000)} {
+					w.net.Inject(from, to, noise)
+				}
 			}
-			return out
+			return b
 		})
 		w.run()
 		a, b := w.alice.result(t), w.bob.result(t)
@@ -454,7 +454,7 @@ func TestMuteSendsSilenceOfTheSameSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		var seen watch
-		w.net.Tap(seen.tap)
+		w.net.SetTap(seen.tap)
 		w.run()
 		await[Answered](t, &w.alice)
 		time.Sleep(time.Second)
@@ -502,5 +502,3 @@ func TestPlainPeer(t *testing.T) {
 		})
 	}
 }
-
-var _ = memnet.New

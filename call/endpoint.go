@@ -34,13 +34,15 @@ type Endpoint struct {
 	drops  drops
 
 	// Owned by control.
-	zid     wire.ZID
-	calls   []*running
-	slot    *running // the one call that was admitted
-	lastID  int
-	refused bool
-	last    *Ended // of the last admitted call
-	goros   sync.WaitGroup
+	zid      wire.ZID
+	calls    []*running // in the order of their beginning
+	slot     *running   // the one call that was admitted
+	lastID   int
+	refused  bool   // Refused was told
+	stopping bool   // the context was cancelled
+	last     *Ended // of the last admitted call
+
+	workers sync.WaitGroup // all goroutines but control
 }
 
 // A route is whose media a datagram is.
@@ -125,12 +127,12 @@ func (e *Endpoint) Do(id int, c Command) {
 // path and everything that it opened, and returns when all its goroutines
 // have ended.
 func (e *Endpoint) Run(ctx context.Context) Ended {
-	defer e.goros.Wait()
+	defer e.workers.Wait()
 	defer e.path.Close()
 	defer close(e.done)
 
 	if e.peer.IsValid() {
-		if err := e.dial(time.Now()); err != nil {
+		if err := e.dial(); err != nil {
 			ended := Ended{Reason: reasonOf(err), Err: err}
 			e.conf.OnEvent(1, ended)
 			return ended
@@ -138,13 +140,13 @@ func (e *Endpoint) Run(ctx context.Context) Ended {
 	} else {
 		e.conf.OnEvent(0, Listening{Addrs: e.addrs})
 	}
-	e.goros.Go(e.read)
+	e.workers.Go(e.read)
 	return e.control(ctx)
 }
 
 // dial opens the sound, so that a missing microphone is known before anybody
 // is called, and sends the first Hello.
-func (e *Endpoint) dial(now time.Time) error {
+func (e *Endpoint) dial() error {
 	ends, err := openEnds(&e.conf)
 	if err != nil {
 		return err
@@ -158,8 +160,9 @@ func (e *Endpoint) dial(now time.Time) error {
 	e.number(r)
 	e.calls, e.slot = []*running{r}, r
 	c.tell(Dialing{Peer: e.name, Addr: e.peer})
+	now := time.Now()
 	c.start(now)
-	e.settle(time.Now(), r)
+	e.settle(now, r)
 	return nil
 }
 

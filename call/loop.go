@@ -15,7 +15,7 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		if ended, over := e.over(cancelled == nil); over {
+		if ended, over := e.over(); over {
 			return ended
 		}
 		timer.Reset(time.Until(e.deadline()))
@@ -28,7 +28,7 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 		}
 		select {
 		case <-cancelled:
-			cancelled = nil
+			cancelled, e.stopping = nil, true
 			now := time.Now()
 			for _, r := range e.calls {
 				r.core.hangup(now, ReasonInterrupted)
@@ -56,22 +56,17 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 }
 
 // over tells whether Run may return, and with what.
-func (e *Endpoint) over(stopped bool) (Ended, bool) {
-	dialler := e.peer.IsValid()
+func (e *Endpoint) over() (Ended, bool) {
 	switch {
-	case e.last != nil && (dialler || e.conf.Once):
+	case e.last != nil && (e.peer.IsValid() || e.conf.Once):
 		// Calls that were told busy are cut short here: their BYE went out once.
-		return *e.last, e.slot == nil
-	case stopped && len(e.calls) == 0:
-		if e.last != nil {
-			return *e.last, true
-		}
-		if e.conf.Once {
-			return Ended{Reason: ReasonInterrupted}, true
-		}
-		return Ended{Reason: ReasonNormal}, true
+		return *e.last, true
+	case !e.stopping || len(e.calls) > 0:
+		return Ended{}, false
+	case e.conf.Once:
+		return Ended{Reason: ReasonInterrupted}, true
 	}
-	return Ended{}, false
+	return Ended{Reason: ReasonNormal}, true
 }
 
 // deadline is when the next call wants its Tick.

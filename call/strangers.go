@@ -18,7 +18,7 @@ const (
 // nil from everything else: nothing but a Hello costs memory. A full house
 // drops its oldest half-open exchange.
 func (e *Endpoint) greet(d datagram, b []byte) *running {
-	if e.peer.IsValid() || d.kind != kindZRTP {
+	if e.peer.IsValid() || e.stopping || d.kind != kindZRTP {
 		e.drops.add(dropForeign)
 		return nil
 	}

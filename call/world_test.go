@@ -66,6 +66,11 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
+// conditions are those of the network, in all directions.
+func (w *world) conditions(c memnet.Conditions) {
+	w.net.SetConditions(netip.AddrPort{}, netip.AddrPort{}, c)
+}
+
 // run starts both; the endpoints end with the test at the latest.
 func (w *world) run() {
 	w.listen()

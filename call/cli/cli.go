@@ -133,11 +133,17 @@ func explainUsage(c *ucli.Context, err error, _ bool) error {
 	if c.Command != nil && c.App.Command(c.Command.Name) != nil {
 		flags, help = c.Command.Flags, "securecall help "+c.Command.Name
 	}
-	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	text := printable(err.Error())
+	name, unknown := strings.CutPrefix(text, "flag provided but not defined: -")
 	if !unknown {
-		return usagef(help+" shows what each flag takes", "%s", printable(err.Error()))
+		if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+			text = "--" + name + " needs a value"
+		} else if i := strings.LastIndex(text, " for flag -"); i > 0 {
+			text = strings.Replace(text[:i], "invalid value", "--"+strings.TrimSuffix(text[i+len(" for flag -"):], ": parse error")+" does not take", 1)
+		}
+		return usagef(help+" shows what each flag takes", "%s", text)
 	}
-	name = printable(strings.TrimLeft(name, "-"))
+	name = strings.TrimLeft(name, "-")
 	dashes := "--"
 	if len(name) == 1 {
 		dashes = "-"
