@@ -7,8 +7,9 @@ import (
 )
 
 // AppendRTP appends the SRTP packet of header and payload to dst and returns
-// it; on an error it returns dst as it was. With room in dst for header,
-// payload and a tag of 10 bytes, only pion allocates.
+// it; on an error it returns dst as it was. The payload must not overlap dst's
+// spare room. With room for header, payload and a tag of 10 bytes, only pion
+// allocates.
 //
 // The sequence number counts up from packet to packet and wraps after 65535; it
 // may skip numbers, up to 2^15 - 1. Any other is refused with ErrSequence,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/pion/rtp"
@@ -438,6 +439,60 @@ func TestMalformedOutgoing(t *testing.T) {
 			t.Errorf("RTCP of %d bytes: %v", len(compound), err)
 		}
 	}
+}
+
+// For the race detector: all that a call does at once, and then its end.
+func TestConcurrent(t *testing.T) {
+	a, b := newPair(t, "AES1", "HS32", 16)
+	packets, reports := make(chan []byte, 8), make(chan []byte, 8)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(packets)
+		for seq := range uint16(500) {
+			packet, err := a.AppendRTP(nil, header(seq), []byte("speech"))
+			if err != nil {
+				t.Error(err)
+			}
+			packets <- packet
+		}
+	})
+	wg.Go(func() {
+		defer close(reports)
+		for range 500 {
+			packet, err := a.AppendRTCP(nil, report())
+			if err != nil {
+				t.Error(err)
+			}
+			reports <- packet
+		}
+	})
+	wg.Go(func() {
+		var h rtp.Header
+		for packet := range packets {
+			if got, err := b.OpenRTP(nil, packet, &h); err != nil || string(got) != "speech" {
+				t.Error(got, err)
+			}
+		}
+	})
+	wg.Go(func() {
+		for packet := range reports {
+			if got, err := b.OpenRTCP(nil, packet); err != nil || !bytes.Equal(got, report()) {
+				t.Error(got, err)
+			}
+		}
+	})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for seq := uint16(500); ; seq++ {
+			if _, err := a.AppendRTP(nil, header(seq), nil); err == ErrClosed {
+				return
+			}
+		}
+	}()
+	wg.Wait()
+	a.Close()
+	<-ended
 }
 
 func TestClose(t *testing.T) {
