@@ -5,7 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -193,6 +196,44 @@ func TestBindError(t *testing.T) {
 			t.Errorf("%s: %v (%s)", test.name, err, bind.Hint)
 		}
 	}
+}
+
+// Whoever runs the tests may be allowed to use every port.
+func TestPrivilegedPort(t *testing.T) {
+	denied := &os.SyscallError{Syscall: "bind", Err: syscall.EACCES}
+	if e := newBindError(addrPort("[::]:80"), denied); !strings.Contains(e.Hint, "below 1024") || !errors.Is(e, syscall.EACCES) {
+		t.Errorf("%v (%s)", e, e.Hint)
+	}
+	if e := newBindError(addrPort("[::]:5004"), denied); e.Hint != "" {
+		t.Errorf("%v (%s)", e, e.Hint)
+	}
+}
+
+// For the race detector: a listener answers many callers from several
+// goroutines while it reads.
+func TestConcurrentWrites(t *testing.T) {
+	l := mustListen(t, "[::]:0")
+	peer := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port(l))
+	var wg sync.WaitGroup
+	for range 4 {
+		d := mustDial(t, netip.AddrPort{}, peer)
+		for range 20 {
+			send(t, d, "hello", peer)
+		}
+	}
+	b := make([]byte, 100)
+	for range 80 {
+		_, from, err := l.ReadPacket(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if err := l.WritePacket([]byte("answer"), from); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestNoRoute(t *testing.T) {
