@@ -481,18 +481,16 @@ func TestConcurrent(t *testing.T) {
 			}
 		}
 	})
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
+	wg.Wait()
+	wg.Go(func() {
 		for seq := uint16(500); ; seq++ {
 			if _, err := a.AppendRTP(nil, header(seq), nil); err == ErrClosed {
 				return
 			}
 		}
-	}()
-	wg.Wait()
+	})
 	a.Close()
-	<-ended
+	wg.Wait()
 }
 
 func TestClose(t *testing.T) {
