@@ -40,8 +40,8 @@ func TestAnswersFromAddressCalledLast(t *testing.T) {
 }
 
 // Far more peers than there is room for: memory is bounded by the type, the
-// newest are kept, and one that calls steadily is not pushed out by its own
-// set's older ones.
+// newest are kept, and one that calls steadily is not pushed out even if all
+// the others should fall into its set.
 func TestOriginsBounded(t *testing.T) {
 	l := mustListen(t, "[::]:0").(*listening)
 	o := l.origins
@@ -55,7 +55,7 @@ func TestOriginsBounded(t *testing.T) {
 		if control, known := o.lookUp(peer); !known || control[interface6Off-1] != byte(i) {
 			t.Fatalf("peer %d not remembered", i)
 		}
-		if i%50 == 0 {
+		if i%(originWays-1) == 0 {
 			o.remember(steady)
 		}
 		if _, known := o.lookUp(steady); !known {
