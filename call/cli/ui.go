@@ -29,7 +29,8 @@ type screen struct {
 
 	mic, speaker string
 
-	current int // the call that is shown; 0: none
+	caller  bool // we dial
+	current int  // the call that is shown; 0: none
 	remote  netip.AddrPort
 	refused bool
 	ringing bool // current wants an answer
@@ -50,7 +51,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.wait(at, "waiting for a call")
 	case call.Dialing:
-		s.current, s.remote = id, e.Addr
+		s.caller, s.current, s.remote = true, id, e.Addr
 		if name := printable(e.Peer); name != e.Addr.String() {
 			s.say(s.talk, "dialing %s at %s", name, e.Addr)
 		} else {
@@ -71,7 +72,9 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 	case call.Secured:
 		s.current, s.remote = id, e.Remote
 		s.secured(e)
-		s.wait(at, "waiting for it to ring there")
+		if s.caller {
+			s.wait(at, "waiting for it to ring there")
+		}
 	case call.Incoming:
 		s.current, s.remote = id, e.Addr
 		s.incoming(at)
@@ -140,7 +143,11 @@ func (s *screen) deviceState(e call.DeviceState) {
 		what, name = "speaker", s.speaker
 	}
 	text := fmt.Sprintf("the %s %q was %s", what, printable(name), e.State)
-	if e.Err != nil {
+	var dev *device.Error
+	switch {
+	case errors.As(e.Err, &dev):
+		text += ": " + printable(dev.Err.Error())
+	case e.Err != nil:
 		text += ": " + printable(e.Err.Error())
 	}
 	s.say(s.talk, "%s", text)
@@ -162,14 +169,24 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	} else {
 		s.failure(e)
 	}
-	s.current, s.ringing, s.talking, s.muted, s.refused = 0, false, false, false, false
-	s.wait(at, "waiting for a call")
+	s.current, s.ringing, s.talking, s.muted = 0, false, false, false
+	if s.many {
+		s.wait(at, "waiting for a call")
+	} else {
+		s.done()
+	}
 }
 
-// failure says why a call failed.
+// failure says why a call failed: our own end, or for a listener that goes on
+// just news.
 func (s *screen) failure(e call.Ended) {
+	d := s.whyEnded(e)
+	if s.many && (e.Reason == call.ReasonDeclined || e.Reason == call.ReasonNoAnswer) {
+		s.say(s.talk, "%s", d.what)
+		return
+	}
 	s.wipe()
-	complain(s.errors, s.whyEnded(e))
+	complain(s.errors, d)
 }
 
 // whyEnded is what a person learns from the end of a call that did not end
@@ -182,6 +199,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	what, hint := "", ""
 	switch e.Reason {
 	case call.ReasonNoAnswer:
+		if !s.caller {
+			what = "the caller hung up before you answered"
+			break
+		}
 		what, hint = "it rang, and nobody answered", "try again later; --timeout 2m lets it ring for longer"
 	case call.ReasonBusy:
 		what, hint = "busy: the other side is in another call", "try again later"
@@ -303,8 +324,12 @@ func (s *screen) paint(style, text string) string {
 // figuresText is one line of figures for -v.
 func figuresText(st call.Stats) string {
 	f := newFigures(st)
-	text := fmt.Sprintf("round trip %.0f ms · jitter %.1f ms · lost here %.1f %%, there %.1f %% · delay %.0f ms · %d sent, %d received",
-		f.RTT, f.Jitter, f.Loss, f.PeerLoss, f.PlayoutDelay, f.Sent, f.Received)
+	trip := "not known yet"
+	if f.RTT > 0 {
+		trip = fmt.Sprintf("%.0f ms", f.RTT)
+	}
+	text := fmt.Sprintf("round trip %s · jitter %.1f ms · lost here %.1f %%, there %.1f %% · delay %.0f ms · %d sent, %d received",
+		trip, f.Jitter, f.Loss, f.PeerLoss, f.PlayoutDelay, f.Sent, f.Received)
 	var causes []string
 	for cause, n := range f.Dropped {
 		if n > 0 {

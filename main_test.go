@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"securecall/audio"
+	"securecall/audio/speech"
+)
+
+// patience is how long a script waits for what must come. It is only ever
+// used up by a test that fails.
+const patience = 30 * time.Second
+
+var update = flag.Bool("update", false, "write the expected texts in the scripts anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"securecall": main})
+}
+
+// The stories of the command line: whole processes, real UDP on loopback,
+// ports given by the system.
+//
+//	start NAME [<FILE] ARGS...   run securecall in the background
+//	peer NAME                    wait until NAME listens; PEER becomes its address
+//	await NAME REGEXP            wait until NAME has written that
+//	close NAME                   close the reading end of NAME's stdout
+//	send NAME SIGNAL             INT, TERM or HUP
+//	ends NAME STATUS             wait until NAME has ended with that status
+//	exits STATUS [<FILE] ARGS... run securecall, which must end with that status
+//	stdout, stderr, cmp          as ever, for the last of ends and exits
+//	say FILE SECONDS             write speech as a WAV file (as raw sound: FILE.raw)
+//	heard FILE SAID              FILE holds the speech of SAID as G.711 left it
+//	taken                        PEER becomes a port that is in use, where nothing answers
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("call", "cli", "testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Values[running{}] = map[string]*process{}
+			// No sound server of the machine that runs the tests.
+			e.Setenv("PULSE_SERVER", "unix:"+filepath.Join(e.WorkDir, "none"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start": start, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
+			"exits": exits, "say": say, "heard": heard, "taken": taken,
+		},
+		UpdateScripts: *update,
+	})
+}
+
+// running is the key of a script's processes by name.
+type running struct{}
+
+// A process is one securecall and what it has written so far.
+type process struct {
+	cmd    *exec.Cmd
+	stdout output
+	stderr output
+	pipe   *os.File // our end of its stdout
+	done   chan struct{}
+}
+
+// An output collects what is written and tells who waits for it.
+type output struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	more chan struct{} // closed and replaced at each write
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more != nil {
+		close(o.more)
+	}
+	o.more = make(chan struct{})
+	return o.buf.Write(b)
+}
+
+// text is what has come so far, and a channel that is closed when more has.
+func (o *output) text() (string, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more == nil {
+		o.more = make(chan struct{})
+	}
+	return o.buf.String(), o.more
+}
+
+// newProcess starts securecall with args, of which the first may be <FILE.
+func newProcess(ts *testscript.TestScript, args []string) *process {
+	bin, err := exec.LookPath("securecall")
+	ts.Check(err)
+	p := &process{done: make(chan struct{})}
+	if len(args) > 0 && strings.HasPrefix(args[0], "<") {
+		f, err := os.Open(ts.MkAbs(args[0][1:]))
+		ts.Check(err)
+		defer f.Close()
+		p.cmd = exec.Command(bin, args[1:]...)
+		p.cmd.Stdin = f
+	} else {
+		p.cmd = exec.Command(bin, args...)
+	}
+	p.cmd.Dir = ts.MkAbs(".")
+	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"), "NO_COLOR="+ts.Getenv("NO_COLOR"))
+	p.cmd.Stderr = &p.stderr
+	r, w, err := os.Pipe()
+	ts.Check(err)
+	p.cmd.Stdout, p.pipe = w, r
+	err = p.cmd.Start()
+	w.Close()
+	ts.Check(err)
+	ts.Defer(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	go func() {
+		defer close(p.done)
+		defer r.Close()
+		var b [4096]byte
+		for {
+			n, err := r.Read(b[:])
+			_, _ = p.stdout.Write(b[:n])
+			if err != nil {
+				break
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	return p
+}
+
+func named(ts *testscript.TestScript, name string) *process {
+	p := ts.Value(running{}).(map[string]*process)[name]
+	if p == nil {
+		ts.Fatalf("nothing named %s was started", name)
+	}
+	return p
+}
+
+func start(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Value(running{}).(map[string]*process)[args[0]] = newProcess(ts, args[1:])
+}
+
+// waitFor waits until done says that one of p's outputs has it.
+func waitFor(ts *testscript.TestScript, p *process, what string, done func(text string) bool) {
+	late := time.After(patience)
+	for {
+		stdout, more1 := p.stdout.text()
+		stderr, more2 := p.stderr.text()
+		if done(stdout) || done(stderr) {
+			return
+		}
+		select {
+		case <-more1:
+		case <-more2:
+		case <-late:
+			ts.Fatalf("no %s came; stdout:\n%s\nstderr:\n%s", what, stdout, stderr)
+		case <-p.done:
+			stdout, _ := p.stdout.text()
+			stderr, _ := p.stderr.text()
+			if !done(stdout) && !done(stderr) {
+				ts.Fatalf("it ended without %s; stdout:\n%s\nstderr:\n%s", what, stdout, stderr)
+			}
+			return
+		}
+	}
+}
+
+func peer(ts *testscript.TestScript, _ bool, args []string) {
+	waitFor(ts, named(ts, args[0]), "event listening", func(text string) bool {
+		for line := range strings.Lines(text) {
+			var e struct {
+				Event string
+				Addrs []string
+			}
+			if json.Unmarshal([]byte(line), &e) == nil && e.Event == "listening" {
+				ts.Setenv("PEER", e.Addrs[0])
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	re := regexp.MustCompile(args[1])
+	waitFor(ts, named(ts, args[0]), args[1], re.MatchString)
+}
+
+func closeStdout(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(named(ts, args[0]).pipe.Close())
+}
+
+func send(ts *testscript.TestScript, _ bool, args []string) {
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	ts.Check(named(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
+}
+
+func ends(ts *testscript.TestScript, _ bool, args []string) {
+	finish(ts, named(ts, args[0]), args[1])
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	finish(ts, newProcess(ts, args[1:]), args[0])
+}
+
+func finish(ts *testscript.TestScript, p *process, status string) {
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		stdout, _ := p.stdout.text()
+		stderr, _ := p.stderr.text()
+		ts.Fatalf("it does not end; stdout:\n%s\nstderr:\n%s", stdout, stderr)
+	}
+	stdout, _ := p.stdout.text()
+	stderr, _ := p.stderr.text()
+	fmt.Fprint(ts.Stdout(), stdout)
+	fmt.Fprint(ts.Stderr(), stderr)
+	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != status {
+		ts.Fatalf("it ended with %s (%v), want %s; stdout:\n%s\nstderr:\n%s", got, p.cmd.ProcessState, status, stdout, stderr)
+	}
+}
+
+// say writes the first seconds of the demo's speech, as WAV, or as the raw
+// sound of a pipe.
+func say(ts *testscript.TestScript, _ bool, args []string) {
+	seconds, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	samples := speech.Samples()[:int(seconds*audio.SampleRate)]
+	var b bytes.Buffer
+	size := uint32(2 * len(samples))
+	if !strings.HasSuffix(args[0], ".raw") {
+		b.WriteString("RIFF")
+		_ = binary.Write(&b, binary.LittleEndian, size+36)
+		b.WriteString("WAVEfmt ")
+		_ = binary.Write(&b, binary.LittleEndian, []uint32{16, 1 | 1<<16, audio.SampleRate, 2 * audio.SampleRate, 2 | 16<<16})
+		b.WriteString("data")
+		_ = binary.Write(&b, binary.LittleEndian, size)
+	}
+	_ = binary.Write(&b, binary.LittleEndian, samples)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o644))
+}
+
+// heard checks that nearly every loud frame of what was said is there, octet
+// for octet as G.711 gives it. A machine too busy to be on time may lose one
+// in ten.
+func heard(ts *testscript.TestScript, _ bool, args []string) {
+	got, said := ts.ReadFile(args[0]), ts.ReadFile(args[1])[44:]
+	var loud, found int
+	var octets [audio.FrameSamples]byte
+	var frame audio.Frame
+	for ; len(said) >= 2*len(frame); said = said[2*len(frame):] {
+		_ = binary.Read(strings.NewReader(said), binary.LittleEndian, &frame)
+		audio.PCMU.Encode(octets[:], frame[:])
+		audio.PCMU.Decode(frame[:], octets[:])
+		peak := int16(0)
+		for _, s := range frame {
+			peak = max(peak, s, -s)
+		}
+		if peak < 1000 {
+			continue
+		}
+		loud++
+		var b bytes.Buffer
+		_ = binary.Write(&b, binary.LittleEndian, frame)
+		if strings.Contains(got, b.String()) {
+			found++
+		}
+	}
+	if loud == 0 || found < loud*9/10 {
+		ts.Fatalf("%d of %d frames were heard", found, loud)
+	}
+	ts.Logf("%d of %d frames were heard", found, loud)
+}
+
+// taken sets PEER to the address of a UDP socket that never answers and whose
+// port nobody else can have.
+func taken(ts *testscript.TestScript, _ bool, _ []string) {
+	addr, free, err := occupy()
+	ts.Check(err)
+	ts.Defer(free)
+	ts.Setenv("PEER", addr)
+}
+
+func silent(t *testing.T) string {
+	addr, free, err := occupy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(free)
+	return addr
+}
+
+func occupy() (addr string, free func(), err error) {
+	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	return conn.LocalAddr().String(), func() { _ = conn.Close() }, nil
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A seat is a person at a terminal of their own, in front of a securecall.
+type seat struct {
+	t      *testing.T
+	master *os.File // the person's side
+	slave  *os.File // the terminal
+	before unix.Termios
+	cmd    *exec.Cmd
+	screen output
+	done   chan struct{}
+	read   int // how much of the screen has been seen
+}
+
+// sit starts securecall with args on a terminal of its own.
+func sit(t *testing.T, args ...string) *seat {
+	t.Helper()
+	s := &seat{t: t, done: make(chan struct{})}
+	s.master, s.slave = openPTY(t)
+	s.before = s.mode()
+	bin, err := exec.LookPath("securecall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd = exec.Command(bin, args...)
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.slave, s.slave, s.slave
+	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		var b [4096]byte
+		for {
+			n, err := s.master.Read(b[:])
+			_, _ = s.screen.Write(b[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(s.done)
+		_ = s.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.done
+		s.slave.Close()
+		s.master.Close()
+	})
+	return s
+}
+
+// openPTY makes a terminal and its other end.
+func openPTY(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.NewFile(uintptr(fd), "ptmx"), slave
+}
+
+func (s *seat) mode() unix.Termios {
+	s.t.Helper()
+	m, err := unix.IoctlGetTermios(int(s.slave.Fd()), unix.TCGETS)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return *m
+}
+
+// sees waits until the screen shows re, below what was seen before, and
+// returns the first group.
+func (s *seat) sees(re string) string {
+	s.t.Helper()
+	r := regexp.MustCompile(re)
+	late := time.After(patience)
+	for {
+		text, more := s.screen.text()
+		if m := r.FindStringSubmatchIndex(text[s.read:]); m != nil {
+			group := ""
+			if len(m) > 2 {
+				group = text[s.read+m[2] : s.read+m[3]]
+			}
+			s.read += m[1]
+			return group
+		}
+		select {
+		case <-more:
+		case <-late:
+			s.t.Fatalf("the screen does not show %q:\n%q", re, text[s.read:])
+		}
+	}
+}
+
+func (s *seat) types(keys string) {
+	s.t.Helper()
+	if _, err := s.master.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// leaves waits for the end, with that status, and looks at the terminal.
+func (s *seat) leaves(status int) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		text, _ := s.screen.text()
+		s.t.Fatalf("it does not end:\n%q", text)
+	}
+	text, _ := s.screen.text()
+	if got := s.cmd.ProcessState.ExitCode(); got != status {
+		s.t.Errorf("it ended with %d (%v), want %d:\n%q", got, s.cmd.ProcessState, status, text)
+	}
+	if s.mode() != s.before {
+		s.t.Error("the terminal is not as it was")
+	}
+	// A line that ends without a carriage return makes stairs of the screen.
+	if regexp.MustCompile(`(^|[^\r])\n`).MatchString(text) {
+		s.t.Errorf("an end of line without a carriage return:\n%q", text)
+	}
+}
+
+// calls dials peer from elsewhere, without a terminal.
+func calls(t *testing.T, peer string) (wait func() (status int, lines string)) {
+	t.Helper()
+	cmd := exec.Command("securecall", "dial", peer, "--mic", "tone:440", "--speaker", "none", "--json")
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-done
+	})
+	return func() (int, string) {
+		t.Helper()
+		select {
+		case <-done:
+		case <-time.After(patience):
+			t.Fatal("the caller does not end")
+		}
+		return cmd.ProcessState.ExitCode(), out.String()
+	}
+}
+
+var quietEnds = []string{"--mic", "none", "--speaker", "none"}
+
+func TestAnswerMuteQuit(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	bob.sees(`waiting for a call · 0:0\d · since \d\d:\d\d:\d\d`)
+	if bob.mode() == bob.before {
+		t.Error("keys need Enter")
+	}
+	bob.types("a") // nothing rings yet
+	ended := calls(t, peer)
+	bob.sees(`secured with 127\.0\.0\.1:\d+ · X25519 · AES-256 · `)
+	bob.sees(`read to each other:   `)
+	bob.sees(`incoming call from 127\.0\.0\.1:\d+: a answer, d decline`)
+	bob.types("?")
+	bob.sees(`a answer · d decline`)
+	bob.types("\x1b[D") // an arrow key has a D in it, and no meaning here
+	bob.types("a")
+	bob.sees(`answered: you can speak now`)
+	bob.sees(`in the call · 0:01`) // the line is renewed
+	bob.types("m")
+	bob.sees(`\nmuted: the other side hears silence`)
+	bob.sees(`· muted`)
+	bob.types("m")
+	bob.sees(`not muted`)
+	bob.types("?")
+	bob.sees(`m mute, and m again to be heard`)
+	bob.types("q")
+	bob.sees(`call ended after 0:0\d`)
+	bob.sees(`waiting for a call`)
+	if status, lines := ended(); status != 0 {
+		t.Errorf("the caller ended with %d:\n%s", status, lines)
+	}
+	bob.types("q")
+	bob.leaves(0)
+}
+
+func TestDecline(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
+	bob.sees(`d decline`)
+	bob.types("d")
+	status, lines := ended()
+	if status != 12 {
+		t.Errorf("the caller ended with %d, want 12:\n%s", status, lines)
+	}
+	var last struct{ Event, Reason string }
+	all := strings.Split(strings.TrimSpace(lines), "\n")
+	if err := json.Unmarshal([]byte(all[len(all)-1]), &last); err != nil || last.Event != "ended" || last.Reason != "declined" {
+		t.Errorf("the caller's last line is %s", all[len(all)-1])
+	}
+	bob.sees(`waiting for a call`)
+	bob.types("\x03")
+	bob.leaves(0)
+}
+
+// However it ends, the terminal is as it was.
+func TestTerminalRestored(t *testing.T) {
+	t.Parallel()
+	listenArgs := append([]string{"listen", "--bind", "127.0.0.1:0", "--accept", "all"}, quietEnds...)
+	for name, end := range map[string]func(*seat){
+		"Ctrl-C":  func(s *seat) { s.types("\x03") },
+		"SIGTERM": func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGTERM) },
+		"SIGHUP":  func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGHUP) },
+		"SIGINT":  func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGINT) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bob := sit(t, listenArgs...)
+			peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+			bob.sees(`waiting for a call`)
+			alice := sit(t, append([]string{"dial", peer}, quietEnds...)...)
+			alice.sees(`answered`)
+			alice.sees(`in the call`)
+			end(alice)
+			alice.leaves(0)
+			bob.sees(`call ended`)
+			bob.sees(`waiting for a call`)
+			end(bob)
+			bob.leaves(0)
+		})
+	}
+}
+
+// As soon as it is hanging up the keys are the terminal's own again, so that
+// a second Ctrl-C ends the program at once, whatever it hangs on.
+func TestSecondInterrupt(t *testing.T) {
+	t.Parallel()
+	alice := sit(t, append([]string{"dial", silent(t)}, quietEnds...)...)
+	alice.sees(`waiting for an answer`)
+	alice.types("\x03\x03")
+	<-alice.done
+	if alice.mode() != alice.before {
+		t.Error("the terminal is not as it was")
+	}
+	if alice.cmd.ProcessState.Success() {
+		t.Errorf("it ended with %v", alice.cmd.ProcessState)
+	}
+}
+
+func TestSoundOnATerminal(t *testing.T) {
+	t.Parallel()
+	alice := sit(t, "dial", "127.0.0.1", "--mic", "-", "--speaker", "none")
+	alice.sees(`stdin is a terminal`)
+	alice.leaves(2)
+	alice = sit(t, "dial", "127.0.0.1", "--mic", "none", "--speaker", "-")
+	alice.sees(`stdout is a terminal`)
+	alice.leaves(2)
+}
