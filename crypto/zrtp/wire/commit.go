@@ -1,0 +1,65 @@
+package wire
+
+import "golang.org/x/crypto/cryptobyte"
+
+// Commit in DH mode: Section 5.4. In the Multistream and Preshared modes the
+// words of HVI hold Nonce, and in Preshared KeyID.
+type Commit struct {
+	H2           [32]byte
+	ZID          ZID
+	Hash         Name
+	Cipher       Name
+	Auth         Name
+	KeyAgreement Name
+	SAS          Name
+	HVI          [32]byte // DH mode
+	Nonce        [16]byte // Mult, Prsh
+	KeyID        [8]byte  // Prsh
+	MAC          MAC
+}
+
+// Type implements Message.
+func (m *Commit) Type() Type { return TypeCommit }
+
+// Append implements Message. The key agreement decides the mode.
+func (m *Commit) Append(dst []byte) []byte {
+	return frame(dst, TypeCommit, func(b *cryptobyte.Builder) {
+		b.AddBytes(m.H2[:])
+		b.AddBytes(m.ZID[:])
+		for _, n := range []Name{m.Hash, m.Cipher, m.Auth, m.KeyAgreement, m.SAS} {
+			b.AddBytes(n[:])
+		}
+		switch m.KeyAgreement {
+		case Mult:
+			b.AddBytes(m.Nonce[:])
+		case Prsh:
+			b.AddBytes(m.Nonce[:])
+			b.AddBytes(m.KeyID[:])
+		default:
+			b.AddBytes(m.HVI[:])
+		}
+		b.AddBytes(m.MAC[:])
+	})
+}
+
+func parseCommit(s *cryptobyte.String) (*Commit, bool) {
+	m := &Commit{}
+	if !s.CopyBytes(m.H2[:]) || !s.CopyBytes(m.ZID[:]) {
+		return nil, false
+	}
+	for _, n := range []*Name{&m.Hash, &m.Cipher, &m.Auth, &m.KeyAgreement, &m.SAS} {
+		if !s.CopyBytes(n[:]) {
+			return nil, false
+		}
+	}
+	ok := false
+	switch m.KeyAgreement {
+	case Mult:
+		ok = s.CopyBytes(m.Nonce[:])
+	case Prsh:
+		ok = s.CopyBytes(m.Nonce[:]) && s.CopyBytes(m.KeyID[:])
+	default:
+		ok = s.CopyBytes(m.HVI[:])
+	}
+	return m, ok && s.CopyBytes(m.MAC[:])
+}
