@@ -48,48 +48,6 @@ type Config struct {
 	AllowFiniteField func(now time.Time) bool
 }
 
-// Session is one ZRTP exchange.
-type Session struct{}
-
-// New checks c and makes a session that has sent nothing yet.
-func New(c Config) (*Session, error) { panic("seam") }
-
-// Start sends the first Hello, which is repeated every 200 ms until it is
-// answered; the session never gives up on that by itself.
-func (s *Session) Start(now time.Time) { panic("seam") }
-
-// Receive handles one ZRTP datagram. The error says why it was dropped; none
-// is fatal to the caller. packet is borrowed for the call only.
-func (s *Session) Receive(now time.Time, packet []byte) error { panic("seam") }
-
-// Advance does what Deadline was for.
-func (s *Session) Advance(now time.Time) { panic("seam") }
-
-// Deadline is when Advance wants to be called next; zero: never.
-func (s *Session) Deadline() time.Time { panic("seam") }
-
-// Confirmed tells the session that valid SRTP or SRTCP of the peer arrived,
-// which stands for a lost Conf2ACK (RFC 6189, Section 4.6).
-func (s *Session) Confirmed(now time.Time) { panic("seam") }
-
-// NextPacket returns the next datagram to send, to be used before the next
-// call of any method.
-func (s *Session) NextPacket() ([]byte, bool) { panic("seam") }
-
-// NextEvent returns the next event.
-func (s *Session) NextEvent() (Event, bool) { panic("seam") }
-
-// Proven tells whether the peer has shown that it sees our packets: as
-// responder, by an hvi over our Hello that its DHPart2 matched; as initiator,
-// by a DHPart1.
-func (s *Session) Proven() bool { panic("seam") }
-
-// Drops counts the packets that Receive refused, by reason.
-func (s *Session) Drops() map[string]uint64 { panic("seam") }
-
-// Close wipes what is secret. The session then drops everything.
-func (s *Session) Close() { panic("seam") }
-
 // An Event is one of PeerHello, KeysReady, Secured, Failed.
 type Event interface{ event() }
 

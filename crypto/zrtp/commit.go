@@ -1,0 +1,191 @@
+package zrtp
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"securecall/crypto/zrtp/dh"
+	"securecall/crypto/zrtp/wire"
+)
+
+// commitNow makes the session an initiator, until contention says otherwise.
+func (s *Session) commitNow(now time.Time) {
+	chosen, code := choose(s.offer, s.peer.hello)
+	if code != 0 {
+		s.fail(now, code)
+		return
+	}
+	agreement, ok := dh.Lookup(chosen.agreement)
+	if !ok {
+		s.fault(now, fmt.Errorf("no key agreement %v", chosen.agreement))
+		return
+	}
+	if !s.config.Initiate && !s.mayMakeKey(now, agreement) {
+		s.commitAt = now.Add(CommitAfter)
+		return
+	}
+	part, err := s.dhPart(2)
+	if err == nil {
+		s.key, err = agreement.Generate(s.config.Rand)
+	}
+	if err != nil {
+		s.fault(now, err)
+		return
+	}
+	part.PV = s.key.Public()
+	s.suite = chosen
+	s.dhPart2 = seal(part, s.chain.h0)
+	s.hvi = chosen.hvi(s.dhPart2, s.peer.raw)
+	s.exchange.commit = seal(&wire.Commit{
+		H2:           s.chain.h2,
+		ZID:          s.config.ZID,
+		Hash:         chosen.hash,
+		Cipher:       chosen.cipher,
+		Auth:         chosen.auth,
+		KeyAgreement: chosen.agreement,
+		SAS:          chosen.sas,
+		HVI:          s.hvi,
+	}, s.chain.h1)
+	s.state = committed
+	s.commitAt = time.Time{}
+	s.send(s.exchange.commit)
+	s.t2.start(now, s.exchange.commit)
+}
+
+// mayMakeKey asks the owner about the slow kind of key.
+func (s *Session) mayMakeKey(now time.Time, a dh.Agreement) bool {
+	allow := s.config.AllowFiniteField
+	return !a.FiniteField() || allow == nil || allow(now)
+}
+
+// dhPart is our DHPart1 or DHPart2 but for pv and MAC. As long as no secrets
+// are retained their IDs are random, so that they match nothing and tell
+// nobody that there are none (Section 4.3).
+func (s *Session) dhPart(part int) (*wire.DHPart, error) {
+	m := &wire.DHPart{Part: part, H1: s.chain.h1}
+	for _, id := range []*wire.ID{&m.RS1ID, &m.RS2ID, &m.AuxID, &m.PBXID} {
+		if _, err := io.ReadFull(s.config.Rand, id[:]); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// onCommit makes the session a responder.
+func (s *Session) onCommit(i in, m *wire.Commit) error {
+	ours, err := s.checkCommit(i, m)
+	if err != nil || !ours {
+		return err
+	}
+	switch m.KeyAgreement {
+	case wire.Mult:
+		// There is no ZRTP Session key to use it with (Section 4.4.3.1).
+		s.fail(i.now, wire.ErrorNoSecret)
+		return nil
+	case wire.Prsh:
+		// There is no secret of that ID: "it SHOULD respond with its own DH
+		// Commit message" (Section 4.4.2.3).
+		s.commitNow(i.now)
+		return nil
+	}
+	return s.answer(i, m)
+}
+
+// onContention settles who is the initiator when both sent a Commit
+// (Section 4.2).
+func (s *Session) onContention(i in, m *wire.Commit) error {
+	ours, err := s.checkCommit(i, m)
+	if err != nil || !ours {
+		return err
+	}
+	switch m.KeyAgreement {
+	case wire.Mult: // "a software error has occurred"
+		s.fail(i.now, wire.ErrorSoftware)
+		return nil
+	case wire.Prsh: // "the Preshared Commit MUST be discarded"
+		return DropContention
+	}
+	switch bytes.Compare(m.HVI[:], s.hvi[:]) {
+	case -1: // "the Commit message with the lowest hvi ... MUST be discarded"
+		return DropContention
+	case 0: // our own commitment handed back
+		s.fail(i.now, wire.ErrorNonceReuse)
+		return nil
+	}
+	return s.answer(i, m)
+}
+
+// checkCommit checks what Section 9 and 5.4 let us check by now. Without an
+// error, usable tells whether the exchange goes on.
+func (s *Session) checkCommit(i in, m *wire.Commit) (usable bool, err error) {
+	if !s.peer.known {
+		return false, DropUnexpected
+	}
+	if !images(s.peer.hello.H3, m.H2) {
+		return false, DropChain
+	}
+	if !sealed(s.peer.raw, m.H2) || m.ZID != s.peer.hello.ZID {
+		s.fail(i.now, wire.ErrorComponents)
+		return false, nil
+	}
+	s.valid(i.now)
+	s.helloAt, s.commitAt = time.Time{}, time.Time{} // a Commit answers our Hello
+	return true, nil
+}
+
+// answer sends DHPart1. A Commit of ours is discarded, but not its key, which
+// nobody has seen, if it is of the right kind (Section 4.2).
+func (s *Session) answer(i in, m *wire.Commit) error {
+	chosen := suiteOf(m)
+	if code := accept(s.offer, chosen); code != 0 {
+		s.fail(i.now, code)
+		return nil
+	}
+	agreement, ok := dh.Lookup(chosen.agreement)
+	if !ok {
+		s.fault(i.now, fmt.Errorf("no key agreement %v", chosen.agreement))
+		return nil
+	}
+	reuse := s.key != nil && s.suite.agreement == chosen.agreement
+	if !reuse && !s.mayMakeKey(i.now, agreement) {
+		return DropBusy
+	}
+	part, err := s.dhPart(1)
+	if err == nil && !reuse {
+		if s.key != nil {
+			s.key.Wipe()
+		}
+		s.key, err = agreement.Generate(s.config.Rand)
+	}
+	if err != nil {
+		s.fault(i.now, err)
+		return nil
+	}
+	part.PV = s.key.Public()
+	s.peer.h2 = m.H2
+	s.exchange = exchange{
+		role:    Responder,
+		suite:   chosen,
+		key:     s.key,
+		commit:  bytes.Clone(i.raw),
+		hvi:     m.HVI,
+		dhPart1: seal(part, s.chain.h0),
+	}
+	s.state = sentDHPart1
+	s.t2.stop()
+	s.valid(i.now)
+	s.send(s.dhPart1)
+	return nil
+}
+
+// onCommitRepeat answers the same Commit with the same DHPart1.
+func (s *Session) onCommitRepeat(i in, _ *wire.Commit) error {
+	if !i.same(s.exchange.commit) {
+		return DropChanged
+	}
+	s.valid(i.now)
+	s.send(s.dhPart1)
+	return nil
+}
