@@ -121,7 +121,7 @@ func (p *phone) show(items []item) {
 				p.failed = true
 			}
 		}
-		if e, ok := i.e.(call.Ended); ok && (e.Reason != call.ReasonBusy || i.id == p.screen.current) {
+		if _, ok := i.e.(call.Ended); ok {
 			p.ended = true
 		}
 		p.screen.show(i.at, i.id, i.e)

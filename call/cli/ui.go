@@ -156,10 +156,7 @@ func (s *screen) deviceState(e call.DeviceState) {
 // ended says how a call went; why is in diagnose.
 func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	if id != s.current {
-		if e.Reason == call.ReasonBusy {
-			s.say(s.talk, "another caller was told that you are busy")
-		}
-		return // a stranger who did not get as far as to ring
+		return // a caller who did not get as far as to ring
 	}
 	if s.verbose {
 		s.say(s.talk, "%s", figuresText(e.Stats))
@@ -181,9 +178,12 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 // just news.
 func (s *screen) failure(e call.Ended) {
 	d := s.whyEnded(e)
-	if s.many && (e.Reason == call.ReasonDeclined || e.Reason == call.ReasonNoAnswer) {
-		s.say(s.talk, "%s", d.what)
-		return
+	switch e.Reason {
+	case call.ReasonDeclined, call.ReasonNoAnswer, call.ReasonInterrupted:
+		if s.many {
+			s.say(s.talk, "%s", d.what)
+			return
+		}
 	}
 	s.wipe()
 	complain(s.errors, d)
