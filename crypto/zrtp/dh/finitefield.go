@@ -1,0 +1,64 @@
+package dh
+
+import (
+	"fmt"
+	"io"
+
+	"filippo.io/bigmod"
+
+	"securecall/crypto/zrtp/wire"
+)
+
+// exponentSize is the size of a secret exponent in bytes, for either group:
+// "If AES-256 is used, the secret value SHOULD be 512 bits long" (RFC 6189,
+// Section 5.1.5), and more than the 256 bits of AES-128 does no harm.
+const exponentSize = 64
+
+// finiteField is DH2k or DH3k.
+type finiteField struct {
+	name  wire.Name
+	size  int // of p, in bytes
+	group func() *bigmod.Modulus
+}
+
+func (f *finiteField) Name() wire.Name   { return f.name }
+func (f *finiteField) PublicSize() int   { return f.size }
+func (f *finiteField) ResultSize() int   { return f.size }
+func (f *finiteField) FiniteField() bool { return true }
+
+// Generate reads the 64 bytes of the exponent from rand.
+func (f *finiteField) Generate(rand io.Reader) (Key, error) {
+	k := &finiteFieldKey{field: f}
+	if _, err := io.ReadFull(rand, k.exponent[:]); err != nil {
+		return nil, fmt.Errorf("random source: %w", err)
+	}
+	p := f.group()
+	two := bigmod.NewNat().SetUint(2).ExpandFor(p)
+	k.public = bigmod.NewNat().Exp(two, k.exponent[:], p).Bytes(p)
+	return k, nil
+}
+
+type finiteFieldKey struct {
+	field    *finiteField
+	exponent [exponentSize]byte // x
+	public   []byte             // 2^x mod p
+}
+
+func (k *finiteFieldKey) Public() []byte { return k.public }
+
+// Shared refuses 0, 1, p-1 and what is not below p (RFC 6189, Sections 4.4.1.2
+// and 4.4.1.3: "1, 0, or p-1"). p is a safe prime, so that no other value is in
+// a small subgroup.
+func (k *finiteFieldKey) Shared(peer []byte) ([]byte, error) {
+	if len(peer) != k.field.size {
+		return nil, ErrPublicValue
+	}
+	p := k.field.group()
+	y, err := bigmod.NewNat().SetBytes(peer, p)
+	if err != nil || y.IsZero()|y.IsOne()|y.IsMinusOne(p) == 1 {
+		return nil, ErrPublicValue
+	}
+	return bigmod.NewNat().Exp(y, k.exponent[:], p).Bytes(p), nil
+}
+
+func (k *finiteFieldKey) Wipe() { clear(k.exponent[:]) }
