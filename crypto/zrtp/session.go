@@ -119,7 +119,7 @@ func (s *Session) Start(now time.Time) {
 // refused; none is fatal to the caller. packet is borrowed for the call only.
 func (s *Session) Receive(now time.Time, packet []byte) error {
 	err := s.receive(now, packet)
-	if d, ok := err.(Drop); ok { //nolint:errorlint // made here, never wrapped
+	if d, ok := err.(Drop); ok {
 		s.drops[d]++
 	}
 	return err
