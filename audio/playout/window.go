@@ -1,0 +1,28 @@
+package playout
+
+// window remembers which of the last 64 sequence numbers have come.
+type window struct {
+	begun   bool
+	highest uint16
+	came    uint64 // bit n: highest-n
+}
+
+// add takes in a sequence number and tells whether it had come before, and
+// whether a higher one had. Numbers wrap around (RFC 3550, Section 5.1).
+func (w *window) add(seq uint16) (repeated, older bool) {
+	ahead := int16(seq - w.highest)
+	switch {
+	case !w.begun:
+		w.begun, w.highest, w.came = true, seq, 1
+	case ahead > 0:
+		w.came = w.came<<ahead | 1 // a shift by 64 or more leaves the 1 alone
+		w.highest = seq
+	case ahead > -64:
+		bit := uint64(1) << -ahead
+		repeated, older = w.came&bit != 0, true
+		w.came |= bit
+	default:
+		older = true // too old to tell, or the sender has begun anew
+	}
+	return repeated, older
+}
