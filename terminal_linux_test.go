@@ -201,7 +201,7 @@ func TestAnswerMuteQuit(t *testing.T) {
 	bob.sees(`answered: you can speak now`)
 	bob.sees(`in the call · 0:01`) // the line is renewed
 	bob.types("m")
-	bob.sees(`\nmuted: the other side hears silence`)
+	bob.sees(`\x1b\[Kmuted: the other side hears silence`)
 	bob.sees(`· muted`)
 	bob.types("m")
 	bob.sees(`not muted`)

@@ -12,8 +12,8 @@ import (
 
 // A choice is one of the flags that take a list of algorithms.
 type choice struct {
-	flag  string
-	what  string
+	flag, what, byDefault string
+
 	names []wire.Name // all that we know, in our own order
 	human []string    // as the security line has them
 }
@@ -22,11 +22,11 @@ type choice struct {
 // 5.1.6), most wanted first. DH2k is offered only if it is asked for.
 func choices() []choice {
 	return []choice{
-		{"key-agreement", "key agreements", []wire.Name{wire.X255, wire.EC25, wire.EC38, wire.DH3k, wire.DH2k}, []string{"X25519", "P-256", "P-384", "DH 3072", "DH 2048"}},
-		{"cipher", "ciphers", []wire.Name{wire.AES3, wire.AES1}, []string{"AES-256", "AES-128"}},
-		{"auth", "SRTP authentication tags", []wire.Name{wire.HS80, wire.HS32}, []string{"80 bits", "32 bits"}},
-		{"hash", "hashes", []wire.Name{wire.S256, wire.S384}, []string{"SHA-256", "SHA-384"}},
-		{"sas", "SAS types", []wire.Name{wire.B256, wire.B32}, []string{"words", "characters"}},
+		{"key-agreement", "key agreements", "all but DH2k", []wire.Name{wire.X255, wire.EC25, wire.EC38, wire.DH3k, wire.DH2k}, []string{"X25519", "P-256", "P-384", "DH 3072", "DH 2048"}},
+		{"cipher", "ciphers", "all", []wire.Name{wire.AES3, wire.AES1}, []string{"AES-256", "AES-128"}},
+		{"auth", "SRTP authentication tags", "all", []wire.Name{wire.HS80, wire.HS32}, []string{"80 bits", "32 bits"}},
+		{"hash", "hashes", "all", []wire.Name{wire.S256, wire.S384}, []string{"SHA-256", "SHA-384"}},
+		{"sas", "SAS types", "all", []wire.Name{wire.B256, wire.B32}, []string{"words", "characters"}},
 	}
 }
 
@@ -60,7 +60,7 @@ func (c choice) parse(list string) ([]wire.Name, error) {
 		s = strings.TrimSpace(s)
 		i := slices.IndexFunc(c.names, func(n wire.Name) bool { return trim(n) == s })
 		if i < 0 {
-			return nil, usagef("it takes a comma list, most wanted first, of: "+c.known(), "--%s: %q is none of the %s", c.flag, s, c.what)
+			return nil, usagef("it takes a comma list, most wanted first, of "+c.known(), "--%s: %q is none of the %s", c.flag, s, c.what)
 		}
 		if slices.Contains(names, c.names[i]) {
 			return nil, usagef("name each once, most wanted first", "--%s: %s stands there twice", c.flag, s)

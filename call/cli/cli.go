@@ -26,7 +26,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		HelpName:              "securecall",
 		Usage:                 "encrypted calls from a terminal",
 		Commands:              commands,
-		HideHelpCommand:       true,
+		Flags:                 []ucli.Flag{ucli.HelpFlag},
 		CustomAppHelpTemplate: appHelp,
 		Writer:                os.Stdout,
 		ErrWriter:             os.Stderr,
@@ -36,6 +36,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	}
 	for _, c := range commands {
 		c.HideHelpCommand = true
+		c.Flags = append(c.Flags, ucli.HelpFlag)
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
 	}
@@ -87,7 +88,10 @@ func flagsFirst(args []string, commands []*ucli.Command) []string {
 			rest = append(rest, a[0])
 		default:
 			flags = append(flags, a[0])
-			if takesValue(commands[i], a[0]) && len(a) > 1 {
+			if takesValue(commands[i], a[0]) {
+				if len(a) == 1 {
+					return flags // a value is missing, and that will be said
+				}
 				a = a[1:]
 				flags = append(flags, a[0])
 			}

@@ -40,16 +40,16 @@ type settings struct {
 // bindHelp is what --bind stands at if it is not given.
 func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 	flags := []ucli.Flag{
-		&ucli.StringFlag{Name: "bind", Usage: "local `ADDR[:PORT]`", DefaultText: bindHelp},
-		&ucli.StringFlag{Name: "mic", Value: "default", Usage: "`SRC`: default, a device's name, FILE.wav, - (stdin), exec:COMMAND, tone:HZ, none", DefaultText: "default"},
-		&ucli.StringFlag{Name: "speaker", Value: "default", Usage: "`DST`: default, a device's name, FILE.wav, - (stdout), exec:COMMAND, none", DefaultText: "default"},
+		&ucli.StringFlag{Name: "bind", Usage: "local address, `ADDR[:PORT]`", DefaultText: bindHelp},
+		&ucli.StringFlag{Name: "mic", Usage: "`SRC` is default, a device's name, FILE.wav, - (stdin), exec:COMMAND, tone:HZ, none"},
+		&ucli.StringFlag{Name: "speaker", Usage: "`DST` is default, a device's name, FILE.wav, - (stdout), exec:COMMAND, none"},
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
 	flags = append(flags, own...)
 	for _, c := range choices() {
 		flags = append(flags, &ucli.StringFlag{
-			Name: c.flag, Usage: "`LIST` of " + c.what + ", most wanted first, of: " + c.known(),
+			Name: c.flag, Usage: "`LIST` of " + c.what + ", most wanted first: " + c.known(), DefaultText: c.byDefault,
 		})
 	}
 	return append(
@@ -69,8 +69,8 @@ func toggle(name, usage string) ucli.Flag {
 // readSettings reads the shared flags and refuses what cannot be.
 func readSettings(c *ucli.Context) (*settings, error) {
 	s := &settings{
-		mic:         c.String("mic"),
-		speaker:     c.String("speaker"),
+		mic:         "default",
+		speaker:     "default",
 		echo:        c.Bool("echo"),
 		hangupAtEOF: c.Bool("hangup-at-eof"),
 		duration:    c.Duration("duration"),
@@ -87,11 +87,14 @@ func readSettings(c *ucli.Context) (*settings, error) {
 			return nil, usagef("give it a time above zero, e.g. 90s or 5m", "--%s %s is no time to wait for", name, c.Duration(name))
 		}
 	}
-	for _, name := range []string{"mic", "speaker"} {
-		if c.String(name) == "" {
+	for name, end := range map[string]*string{"mic": &s.mic, "speaker": &s.speaker} {
+		if !c.IsSet(name) {
+			continue
+		}
+		if *end = c.String(name); *end == "" {
 			return nil, usagef("securecall devices lists what it takes; none is silence", "--%s is empty", name)
 		}
-		if s.echo && c.IsSet(name) {
+		if s.echo {
 			return nil, usagef("leave one of them out", "--echo sends back what is heard: there is no place for --%s", name)
 		}
 	}

@@ -19,7 +19,7 @@ func TestFlagsFirst(t *testing.T) {
 		"sc dial --mic - --speaker none bob": "sc dial --mic - --speaker none -- bob",
 		"sc dial bob --mic=x.wav carol":      "sc dial --mic=x.wav -- bob carol",
 		"sc dial bob -- --json":              "sc dial -- bob --json",
-		"sc dial bob --mic":                  "sc dial --mic -- bob",
+		"sc dial bob --mic":                  "sc dial --mic",
 		"sc dial bob --unknown x":            "sc dial --unknown -- bob x",
 		"sc listen -once --accept all":       "sc listen -once --accept all --",
 		"sc dail bob --json":                 "sc dail bob --json",

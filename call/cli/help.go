@@ -54,11 +54,11 @@ The exit status says how a call ended:
 Examples:
   {{wrap .UsageText 2}}
 
-Usage: securecall {{.Name}}{{if .Flags}} [flags]{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
+Usage: securecall {{.Name}}{{if slice .Flags 1}} [flags]{{end}}{{if .ArgsUsage}} {{.ArgsUsage}}{{end}}
 {{if .Description}}
 {{.Description}}
-{{end}}{{if .VisibleFlags}}
+{{end}}
 Flags:
 {{range .VisibleFlags}}  {{.}}
-{{end}}{{end}}`
+{{end}}`
 )

@@ -106,11 +106,36 @@ func (k *keyboard) read() {
 		if err != nil {
 			return
 		}
-		for _, key := range b[:n] {
-			if key == keyEscape {
-				break // an arrow key's ESC [ D is no wish to decline
-			}
+		for _, key := range typed(b[:n]) {
 			k.keys <- key
 		}
 	}
+}
+
+// typed is b without escape sequences (ECMA-48, Section 5.4): the one of an
+// arrow key ends in D, and is no wish to decline.
+func typed(b []byte) (keys []byte) {
+	for len(b) > 0 {
+		key := b[0]
+		b = b[1:]
+		if key != keyEscape {
+			keys = append(keys, key)
+			continue
+		}
+		if len(b) == 0 {
+			break // the key Escape itself
+		}
+		introducer := b[0]
+		b = b[1:]
+		if introducer == '[' || introducer == 'O' {
+			for len(b) > 0 {
+				final := b[0] >= 0x40
+				b = b[1:]
+				if final {
+					break
+				}
+			}
+		}
+	}
+	return keys
 }

@@ -155,7 +155,7 @@ func (s *screen) deviceState(e call.DeviceState) {
 
 // ended says how a call went; why is in diagnose.
 func (s *screen) ended(at time.Time, id int, e call.Ended) {
-	if id != s.current {
+	if s.current != 0 && id != s.current {
 		return // a caller who did not get as far as to ring
 	}
 	if s.verbose {
