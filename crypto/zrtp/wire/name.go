@@ -31,4 +31,3 @@ type (
 	MAC [8]byte  // a message's HMAC-SHA-256, leftmost 64 bits (Sections 5.2 to 5.7)
 	ID  [8]byte  // a shared secret's ID (Section 4.3.1)
 )
-

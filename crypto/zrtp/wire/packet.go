@@ -38,8 +38,8 @@ func IsZRTP(datagram []byte) bool {
 }
 
 // ParsePacket checks cookie, length and CRC-32C. Fragments are refused as
-// ErrNotZRTP: no RFC describes them. Of the first byte only the upper half is
-// fixed (Section 5: "Not Used (set to zero)" is ignored on receipt).
+// ErrNotZRTP: no RFC describes them. The second octet is not used (Section 5)
+// and may hold anything.
 func ParsePacket(datagram []byte) (Packet, error) {
 	if !IsZRTP(datagram) || datagram[0] != firstByte {
 		return Packet{}, ErrNotZRTP

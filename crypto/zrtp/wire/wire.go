@@ -127,7 +127,6 @@ type Other struct {
 	Body []byte // after the type, whole words
 }
 
-
 // Type implements Message.
 func (m *Other) Type() Type { return m.Kind }
 
