@@ -14,8 +14,8 @@ const SampleRate = 8000
 // FrameDuration is how much sound one Frame and one RTP packet hold.
 const FrameDuration = 20 * time.Millisecond
 
-// FrameSamples is the number of samples of a Frame.
-const FrameSamples = SampleRate * int(FrameDuration/time.Millisecond) / 1000
+// FrameSamples is the number of samples of a Frame: fifty frames a second.
+const FrameSamples = SampleRate / 50
 
 // A Frame is 20 ms of mono sound: 160 linear 16-bit samples at 8 kHz.
 type Frame [FrameSamples]int16

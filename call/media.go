@@ -83,7 +83,7 @@ func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
 	m.octets.Add(uint64(len(m.payload)))
 	m.out.Marker = false
 	m.out.SequenceNumber++
-	m.out.Timestamp += uint32(audio.FrameSamples)
+	m.out.Timestamp += audio.FrameSamples
 	return m.packet, nil
 }
 
