@@ -1,0 +1,66 @@
+# What there is to do with securecall. Long recipes are scripts/*.sh; each says
+# at its top what it does or checks, and runs alone as well.
+#
+# make test ends with the Go tests, so that their summary stands last; each of
+# the scripts that use real components can be left out only where CI is not set.
+
+.DEFAULT_GOAL := build
+.PHONY: build static demo deps test real check lint unit interop capture sound robust \
+	bench bench-call fuzz soak vuln clean help
+
+build: ## ./securecall, with the system's sound libraries where they are (the default)
+	@scripts/build.sh
+
+static: ## ./securecall as one static binary, for servers: all but Oto and miniaudio
+	CGO_ENABLED=0 go build -trimpath -o securecall .
+
+demo: build ## a whole call on this machine
+	./securecall demo
+
+deps: ## what the tests need from Debian: says what, and installs it where it may
+	@scripts/deps.sh
+
+test: deps ## every test: calls with real components, then the Go tests
+	@scripts/test.sh
+
+check: lint unit ## formatting, vet, staticcheck, every variant, some fuzzing, the Go tests
+
+lint: ## check without the Go tests
+	@scripts/lint.sh
+
+unit: ## the Go tests alone, with the race detector where there is cgo
+	@scripts/unit.sh
+
+interop: build ## calls with Belledonne's libbzrtp, both ways
+	@scripts/interop.sh
+
+capture: build ## a call between two network namespaces, recorded and examined
+	@scripts/capture.sh
+
+sound: build ## a call through PulseAudio's virtual microphone and speaker
+	@scripts/sound.sh
+
+robust: build ## floods, ports in use, names that do not resolve, a peer that is killed
+	@scripts/robust.sh
+
+bench: ## Go benchmarks, ten counts, compared with the last saved run
+	@scripts/bench/go.sh
+
+bench-call: static ## dial to secured, start-up, and what a call of a minute costs
+	@scripts/bench/call.sh
+
+fuzz: ## every fuzz target for FUZZTIME (1m)
+	@scripts/fuzz.sh $(or $(FUZZTIME),1m)
+
+soak: static ## one call of SOAK (1h), with what it loses and how it grows
+	@scripts/soak.sh $(or $(SOAK),1h)
+
+vuln: ## govulncheck; needs its database, so no part of check
+	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+clean: ## what make left here
+	rm -f securecall heard.wav bench.txt bench.old.txt
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | \
+		while IFS="$$(printf '\t')" read -r name what; do printf '%-12s%s\n' "$$name" "$$what"; done

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# What can be told without running a call: gofumpt, vet on every platform,
+# staticcheck, go.mod, every variant builds, a few seconds of each fuzz target
+# (FUZZTIME), shellcheck. All of it is run, and one failure fails it.
+. "$(dirname "$0")/lib.sh"
+
+tool() { go tool -modfile=scripts/tools.mod "$@"; }
+
+formatted() {
+	local list
+	list=$(tool gofumpt -l .) || return 1
+	[[ -z $list ]] || { echo "$list" && return 1; }
+}
+
+# vet and build on another platform; $1 is GOOS/GOARCH, always without cgo.
+elsewhere() {
+	GOOS=${1%/*} GOARCH=${1#*/} CGO_ENABLED=0 go vet ./... &&
+		GOOS=${1%/*} GOARCH=${1#*/} CGO_ENABLED=0 go build -o /dev/null .
+}
+
+shells() {
+	local files
+	mapfile -t files < <(git ls-files -co --exclude-standard -- 'scripts/*.sh' .ci/run)
+	shellcheck -x "${files[@]}"
+}
+
+check "gofumpt" formatted
+check "go mod tidy" go mod tidy -diff
+check "go mod verify" go mod verify
+if missing=$(scripts/cgo.sh); then
+	check "vet and build with cgo" eval 'go vet ./... && go build -o /dev/null .'
+elif [[ ${CI-} ]]; then
+	fail "vet and build with cgo: $missing"
+else
+	echo "left out: the build with cgo: $missing"
+fi
+for platform in linux/amd64 linux/386 linux/arm windows/amd64 darwin/arm64; do
+	check "vet and build for $platform without cgo" elsewhere $platform
+done
+check "staticcheck" tool staticcheck ./...
+check "staticcheck without cgo" env CGO_ENABLED=0 go tool -modfile=scripts/tools.mod staticcheck ./...
+check "fuzzing" scripts/fuzz.sh "${FUZZTIME:-3s}"
+if has shellcheck; then
+	check "shellcheck" shells
+elif [[ ${CI-} ]]; then
+	fail "shellcheck is not here: make deps"
+else
+	echo "left out: shellcheck, which is not here"
+fi
+exit $failed

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Every test: the scripts that call through real components, as far as those
+# are here; a summary in words; and last the Go tests, whose own summary ends
+# the output. With CI set nothing may be left out.
+. "$(dirname "$0")/lib.sh"
+
+ran=() out=()
+
+# run SCRIPT WHAT MISSING: MISSING says why it cannot run here; empty: it can.
+run() {
+	if [[ $3 ]]; then
+		out+=("$2: $3")
+		return
+	fi
+	echo "== $2 (scripts/$1)"
+	if "scripts/$1"; then ran+=("$2"); else ran+=("$2: FAILED") failed=1; fi
+}
+
+# lack NEED...: what of it is not here: commands, headers as NAME.h, root, cgo.
+lack() {
+	local n missing=()
+	for n; do
+		case $n in
+		root) ((EUID == 0)) || missing+=("root") ;;
+		cgo) scripts/cgo.sh >/dev/null || missing+=("cgo") ;;
+		*.h) [[ -e /usr/include/$n ]] || missing+=("$n") ;;
+		*) has "$n" || missing+=("$n") ;;
+		esac
+	done
+	((${#missing[@]} == 0)) || echo "there is no ${missing[*]}"
+}
+
+scripts/build.sh
+run robust.sh "a hostile world" ""
+run interop.sh "calls with libbzrtp" "$(lack cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
+run capture.sh "recorded calls" "$(lack root ip tcpdump tshark)"
+run sound.sh "calls through PulseAudio" "$(lack cgo pulseaudio parec)"
+
+echo
+echo "== what ran"
+for r in "${ran[@]}"; do echo "   $r"; done
+if ((${#out[@]} > 0)); then
+	echo "== what was left out (make deps installs what is missing)"
+	for o in "${out[@]}"; do echo "   $o"; done
+	[[ -z ${CI-} ]] || failed=1
+fi
+echo "== and now the Go tests"
+scripts/unit.sh || failed=1
+exit $failed
