@@ -119,7 +119,7 @@ func newProcess(ts *testscript.TestScript, args []string) *process {
 		p.cmd = exec.Command(bin, args...)
 	}
 	p.cmd.Dir = ts.MkAbs(".")
-	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"), "NO_COLOR="+ts.Getenv("NO_COLOR"))
+	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.stderr
 	r, w, err := os.Pipe()
 	ts.Check(err)

@@ -30,16 +30,17 @@ type seat struct {
 // sit starts securecall with args on a terminal of its own.
 func sit(t *testing.T, args ...string) *seat {
 	t.Helper()
+	return sitAt(t, "securecall", args...)
+}
+
+func sitAt(t *testing.T, program string, args ...string) *seat {
+	t.Helper()
 	s := &seat{t: t, done: make(chan struct{})}
 	s.master, s.slave = openPTY(t)
 	s.before = s.mode()
-	bin, err := exec.LookPath("securecall")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd = exec.Command(bin, args...)
+	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.slave, s.slave, s.slave
-	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=")
+	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "GORACE=atexit_sleep_ms=0")
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -192,7 +193,7 @@ func TestAnswerMuteQuit(t *testing.T) {
 	bob.types("a") // nothing rings yet
 	ended := calls(t, peer)
 	bob.sees(`secured with 127\.0\.0\.1:\d+ · X25519 · AES-256 · `)
-	bob.sees(`read to each other:   `)
+	bob.sees(`read to each other:   \x1b\[1m[a-zA-Z]+  [a-zA-Z]+\x1b\[0m`)
 	bob.sees(`incoming call from 127\.0\.0\.1:\d+: a answer, d decline`)
 	bob.types("?")
 	bob.sees(`a answer · d decline`)
@@ -219,7 +220,7 @@ func TestAnswerMuteQuit(t *testing.T) {
 
 func TestDecline(t *testing.T) {
 	t.Parallel()
-	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--no-color"}, quietEnds...)...)
 	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
 	bob.sees(`d decline`)
 	bob.types("d")
@@ -235,6 +236,9 @@ func TestDecline(t *testing.T) {
 	bob.sees(`waiting for a call`)
 	bob.types("\x03")
 	bob.leaves(0)
+	if text, _ := bob.screen.text(); regexp.MustCompile(`\x1b\[[0-9]+m`).MatchString(text) {
+		t.Errorf("colours, with --no-color:\n%q", text)
+	}
 }
 
 // However it ends, the terminal is as it was.
@@ -278,6 +282,24 @@ func TestSecondInterrupt(t *testing.T) {
 	}
 	if alice.cmd.ProcessState.Success() {
 		t.Errorf("it ended with %v", alice.cmd.ProcessState)
+	}
+}
+
+// A job in the background has no keys: to read them, or to change how the
+// terminal is, would stop it.
+func TestBackground(t *testing.T) {
+	t.Parallel()
+	bob := sitAt(t, "sh", "-c", "set -m; securecall listen --bind 127.0.0.1:0 --accept all --once --duration 200ms --mic none --speaker none & wait $!")
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	bob.sees(`waiting for a call since`)
+	if bob.mode() != bob.before {
+		t.Error("it changed the terminal")
+	}
+	ended := calls(t, peer)
+	bob.sees(`call ended after 0:00`)
+	bob.leaves(0)
+	if status, lines := ended(); status != 0 {
+		t.Errorf("the caller ended with %d:\n%s", status, lines)
 	}
 }
 

@@ -30,6 +30,10 @@ func TestCompare(t *testing.T) {
 	if exact, correlation := compare(said, holed); math.Abs(exact-0.98) > 0.001 || correlation > 0.999 || correlation < alike {
 		t.Errorf("with a frame lost: %.3f exact, correlation %.4f", exact, correlation)
 	}
+	slipped := append(append(append(make([]int16, 77), said[:4000]...), make([]int16, 160)...), said[4000:]...)
+	if exact, correlation := compare(said, slipped); exact < 0.7 || correlation < 0.7 {
+		t.Errorf("after a slip: %.3f exact, correlation %.4f", exact, correlation)
+	}
 	if exact, correlation := compare(said, murmur(4000)); math.Abs(exact-0.5) > 0.001 || correlation > 0.8 {
 		t.Errorf("half: %.3f exact, correlation %.4f", exact, correlation)
 	}

@@ -22,7 +22,7 @@ const heardFile = "heard.wav"
 
 // alike is the least correlation at which speech counts as heard: a machine
 // too busy to be on time loses a frame now and then, and conceals it.
-const alike = 0.95
+const alike = 0.9
 
 // Demo is the command demo.
 func Demo() *ucli.Command {
