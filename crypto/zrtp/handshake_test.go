@@ -60,6 +60,9 @@ func TestRoundTrips(t *testing.T) {
 	if !w.runUntil(time.Minute, w.bothSecure) {
 		t.Fatal("not secure")
 	}
+	if w.sent != 9 { // Hello, HelloACK, Hello, Commit and so on (Section 3.1.1)
+		t.Errorf("%d packets: %v", w.sent, w.trace)
+	}
 	if took := w.now.Sub(begin); took > 4*2*w.delay {
 		t.Errorf("secure after %v at a round trip of %v\n%v", took, 2*w.delay, w.trace)
 	}

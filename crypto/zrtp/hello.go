@@ -50,6 +50,11 @@ func (s *Session) onHello(i in, m *wire.Hello) error {
 	newer := bytes.Compare(m.Version[:3], version[:3])
 	if !commits || newer != 0 {
 		s.sendHelloACK()
+		// Before the Hello of a session that was started for this one: an
+		// initiator that knows that we have its Hello need not repeat it.
+		if n := len(s.queue) - 1; n > 0 {
+			s.queue = append([][]byte{s.queue[n]}, s.queue[:n]...)
+		}
 	}
 	switch {
 	case newer > 0:
@@ -65,16 +70,22 @@ func (s *Session) onHello(i in, m *wire.Hello) error {
 		return err
 	}
 	s.valid(i.now)
-	if commits {
-		s.commitNow(i.now)
-		return nil
-	}
 	if s.acked && s.ackFrom == i.ssrc {
 		s.helloAcknowledged(i.now)
-	} else if i.now.Sub(s.helloSent) >= helloAgain {
-		s.sendHello(i.now)
+	}
+	s.helloToo(i.now)
+	if commits {
+		s.commitNow(i.now)
 	}
 	return nil
+}
+
+// helloToo sends our Hello along with the answer to the peer's: one that has
+// just begun to listen has missed the last.
+func (s *Session) helloToo(now time.Time) {
+	if !s.helloAt.IsZero() && now.Sub(s.helloSent) >= helloAgain {
+		s.sendHello(now)
+	}
 }
 
 // pin keeps the peer's Hello. From now on nobody else is listened to.
@@ -121,6 +132,7 @@ func (s *Session) onHelloWhileCommitted(i in, _ *wire.Hello) error {
 		return DropHello
 	}
 	s.valid(i.now)
+	s.helloToo(i.now)
 	s.send(s.exchange.commit)
 	return nil
 }

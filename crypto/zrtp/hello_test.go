@@ -131,6 +131,13 @@ func TestDiallerCommitsAtOnce(t *testing.T) {
 			t.Errorf("answer to Hello: %v", w.trace)
 		}
 	}
+	// A peer that has only just begun to listen gets our Hello before it.
+	w.run(120 * time.Millisecond)
+	w.flights = nil
+	w.inject(0, theirs)
+	if len(w.flights) != 2 || kindOf(t, w.flights[0].packet) != hello || w.count(commit) != 1 {
+		t.Errorf("answer to a later Hello: %v", w.trace)
+	}
 	// Its own Hello is not acknowledged: that goes on.
 	w.flights = nil
 	w.run(HelloInterval + time.Millisecond)

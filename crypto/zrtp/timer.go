@@ -30,8 +30,8 @@ const (
 	t2Repeats = 10
 )
 
-// helloAgain is how old our last Hello must be for the peer's first Hello to
-// bring out another at once: T1's initial value (RFC 6189, Section 6).
+// helloAgain is how old our last Hello must be for the peer's to bring out
+// another at once: T1's initial value (RFC 6189, Section 6).
 const helloAgain = 50 * time.Millisecond
 
 // errorACKInterval bounds the ErrorACKs that a flood of Errors gets; a peer's
