@@ -3,7 +3,7 @@
 # without a header, in the voice of espeak-ng. Needs espeak-ng and sox.
 set -eu
 cd "$(dirname "$0")/.."
-text="This is securecall. If you can hear this sentence, the call works, and nobody else is listening."
+text="This is securecall. If you can hear this, the call works."
 wav=$(mktemp)
 trap 'rm -f "$wav"' EXIT
 espeak-ng -v en-gb -s 150 -w "$wav" "$text"

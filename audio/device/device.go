@@ -4,7 +4,9 @@
 package device
 
 import (
+	"errors"
 	"io"
+	"strings"
 
 	"securecall/audio"
 )
@@ -23,7 +25,21 @@ const (
 )
 
 // KindOf tells the kind of a --mic or --speaker value.
-func KindOf(spec string) Kind { panic("seam") }
+func KindOf(spec string) Kind {
+	switch {
+	case spec == "none":
+		return KindNone
+	case spec == "-":
+		return KindStdio
+	case strings.HasPrefix(spec, "exec:"):
+		return KindExec
+	case strings.HasPrefix(spec, "tone:"):
+		return KindTone
+	case len(spec) > 4 && strings.EqualFold(spec[len(spec)-4:], ".wav"):
+		return KindFile
+	}
+	return KindDevice
+}
 
 // Options of OpenSource and OpenSink.
 type Options struct {
@@ -32,10 +48,48 @@ type Options struct {
 }
 
 // OpenSource opens the --mic value spec. A failure to find or open is an *Error.
-func OpenSource(spec string, o Options) (audio.Source, error) { panic("seam") }
+//
+// Files are opened and checked here, programs started and devices switched
+// on; but standard input and a program's output are read from the first
+// ReadFrame on.
+func OpenSource(spec string, o Options) (audio.Source, error) {
+	switch KindOf(spec) {
+	case KindNone:
+		return newNoneSource(), nil
+	case KindTone:
+		return openTone(spec)
+	case KindFile:
+		return openWAV(spec)
+	case KindStdio:
+		if o.Stdin == nil {
+			return nil, &Error{Spec: spec, Err: errors.New("there is no standard input")}
+		}
+		return newPipeSource(spec, o.Stdin, nil), nil
+	case KindExec:
+		return openExecSource(spec)
+	}
+	return openMicrophone(spec)
+}
 
 // OpenSink opens the --speaker value spec. A failure to find or open is an *Error.
-func OpenSink(spec string, o Options) (audio.Sink, error) { panic("seam") }
+func OpenSink(spec string, o Options) (audio.Sink, error) {
+	switch KindOf(spec) {
+	case KindNone:
+		return newNoneSink(), nil
+	case KindTone:
+		return nil, &Error{Spec: spec, Err: errors.New("a tone cannot be a speaker"), Hint: "use --mic " + spec}
+	case KindFile:
+		return createWAV(spec)
+	case KindStdio:
+		if o.Stdout == nil {
+			return nil, &Error{Spec: spec, Err: errors.New("there is no standard output")}
+		}
+		return newPipeSink(spec, o.Stdout, nil), nil
+	case KindExec:
+		return openExecSink(spec)
+	}
+	return openSpeaker(spec)
+}
 
 // An Error says which end failed, why, and what a person can do about it.
 type Error struct {
@@ -59,4 +113,4 @@ type Info struct {
 
 // List returns the devices of this machine, microphones first. An empty list
 // with a nil error means that there are none.
-func List() ([]Info, error) { panic("seam") }
+func List() ([]Info, error) { return nil, nil }

@@ -1,0 +1,60 @@
+package device
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"securecall/audio"
+)
+
+// leeway is how many frames a reader or writer may be late and still be given
+// them all at once. What is later is not made up for: whoever was stopped for
+// a minute does not get three thousand frames in a row.
+const leeway = 5
+
+// A clock paces an end that has none of its own: one tick every 20 ms of the
+// monotonic clock, counted from the first wait, so that it cannot drift.
+type clock struct {
+	first  time.Duration // from the first wait to the first tick
+	next   time.Time     // when the next tick is due; zero before the first wait
+	timer  *time.Timer
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newClock(first time.Duration) *clock {
+	timer := time.NewTimer(0)
+	timer.Stop()
+	return &clock{first: first, timer: timer, closed: make(chan struct{})}
+}
+
+// wait returns at the next tick, or with os.ErrClosed once there are none.
+func (c *clock) wait() error {
+	now := time.Now()
+	if c.next.IsZero() {
+		c.next = now.Add(c.first)
+	}
+	if now.Sub(c.next) > leeway*audio.FrameDuration {
+		c.next = now
+	}
+	due := c.next.Sub(now)
+	c.next = c.next.Add(audio.FrameDuration)
+	if due > 0 {
+		c.timer.Reset(due)
+		select {
+		case <-c.timer.C:
+		case <-c.closed:
+		}
+	}
+	select {
+	case <-c.closed:
+		c.timer.Stop()
+		return os.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// close ends the waiting; it may come from any goroutine, and again.
+func (c *clock) close() { c.once.Do(func() { close(c.closed) }) }

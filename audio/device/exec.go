@@ -1,0 +1,162 @@
+package device
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"securecall/audio"
+)
+
+// notice is how long a program has to end after it was asked to.
+const notice = time.Second
+
+// A program is at the other end of a pipe. It has its own process group, so
+// that whatever it started ends with it, and Ctrl-C does not reach it.
+type program struct {
+	cmd    *exec.Cmd
+	pipe   io.Closer
+	once   sync.Once
+	exited chan struct{}
+}
+
+// openExecSource starts exec:COMMAND and reads what it writes.
+func openExecSource(spec string) (audio.Source, error) {
+	cmd, err := command(spec)
+	if err != nil {
+		return nil, err
+	}
+	// Not cmd.StdoutPipe: Wait would close it before all was read.
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, &Error{Spec: spec, Err: err}
+	}
+	cmd.Stdout = w
+	p, err := start(spec, cmd, r)
+	w.Close() // the program has its own
+	if err != nil {
+		return nil, err
+	}
+	return newPipeSource(spec, r, func() error { return p.end(0) }), nil
+}
+
+// openExecSink starts exec:COMMAND and writes what it reads.
+func openExecSink(spec string) (audio.Sink, error) {
+	cmd, err := command(spec)
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, &Error{Spec: spec, Err: err}
+	}
+	cmd.Stdin = r
+	p, err := start(spec, cmd, w)
+	r.Close()
+	if err != nil {
+		return nil, err
+	}
+	// It sees the end of the pipe first, and may have a file to complete.
+	return newPipeSink(spec, w, func() error { return p.end(notice) }), nil
+}
+
+// command is what spec names, not started. What it says goes to where our own
+// errors go.
+func command(spec string) (*exec.Cmd, error) {
+	words, err := splitWords(strings.TrimPrefix(spec, "exec:"))
+	if err != nil {
+		return nil, &Error{Spec: spec, Err: err, Hint: "a command is split at spaces, but for those between '…' or \"…\""}
+	}
+	cmd := exec.Command(words[0], words[1:]...)
+	cmd.Stderr = os.Stderr
+	ownGroup(cmd)
+	return cmd, nil
+}
+
+// start starts cmd; pipe is our end of its pipe, closed if that fails.
+func start(spec string, cmd *exec.Cmd, pipe io.Closer) (*program, error) {
+	if err := cmd.Start(); err != nil {
+		pipe.Close()
+		var search *exec.Error
+		if errors.As(err, &search) {
+			err = search.Err
+		}
+		return nil, &Error{Spec: spec, Err: cause(err), Hint: "exec: takes a program and its arguments, without a shell"}
+	}
+	p := &program{cmd: cmd, pipe: pipe, exited: make(chan struct{})}
+	go func() {
+		// How it ended is its own affair: what matters is the pipe.
+		_ = cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// end closes the pipe, gives the program grace to end by itself, and returns
+// when it has.
+func (p *program) end(grace time.Duration) error {
+	p.once.Do(func() {
+		p.pipe.Close()
+		if p.exitsWithin(grace) {
+			return
+		}
+		terminate(p.cmd)
+		if !p.exitsWithin(notice) {
+			kill(p.cmd)
+			<-p.exited
+		}
+	})
+	return nil
+}
+
+func (p *program) exitsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// splitWords splits a command at spaces, but for those between quotes. There
+// is no other rule: no escapes, variables or patterns.
+func splitWords(s string) ([]string, error) {
+	var words []string
+	var word strings.Builder
+	inWord, quote := false, rune(0)
+	for _, c := range s {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '\'' || c == '"':
+			inWord, quote = true, c
+		case c == ' ' || c == '\t':
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+			}
+			inWord = false
+		default:
+			inWord = true
+			word.WriteRune(c)
+		}
+	}
+	if quote != 0 {
+		return nil, errors.New("a quotation mark is not closed")
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	if len(words) == 0 || words[0] == "" {
+		return nil, errors.New("no command is named")
+	}
+	return words, nil
+}

@@ -1,0 +1,196 @@
+package device
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"securecall/audio"
+)
+
+const (
+	// readAhead is how many frames a pipe is read ahead; then its writer waits.
+	readAhead = int(time.Second / audio.FrameDuration)
+	// writeBehind is how many frames wait for the reader of a pipe; then the
+	// oldest is dropped.
+	writeBehind = 10
+	// lastWords is how long Close lets such frames go out.
+	lastWords = 100 * time.Millisecond
+)
+
+// pipeSource reads raw 16-bit little-endian 8 kHz mono sound from a pipe, and
+// gives it out at the pace of a clock. Where the pipe is slower there is
+// silence; where it is faster its writer waits.
+type pipeSource struct {
+	spec    string
+	r       io.Reader
+	clock   *clock
+	frames  chan audio.Frame // closed at the end
+	failure error            // why it was closed; read after that
+	begun   bool             // pump runs
+	ended   bool             // all has been given out
+	release func() error     // ends the program at the other end of the pipe
+}
+
+func newPipeSource(spec string, r io.Reader, release func() error) *pipeSource {
+	return &pipeSource{
+		spec:    spec,
+		r:       r,
+		clock:   newClock(audio.FrameDuration), // the first frame has to be read first
+		frames:  make(chan audio.Frame, readAhead),
+		release: release,
+	}
+}
+
+func (s *pipeSource) ReadFrame(f *audio.Frame) error {
+	if s.ended {
+		return s.failure
+	}
+	if !s.begun {
+		s.begun = true
+		go s.pump()
+	}
+	if err := s.clock.wait(); err != nil {
+		return err
+	}
+	select {
+	case next, more := <-s.frames:
+		if !more {
+			s.ended = true
+			return s.failure
+		}
+		*f = next
+	default:
+		clear(f[:])
+	}
+	return nil
+}
+
+// pump reads the pipe. Standard input cannot be made to end a Read, so it may
+// outlive Close: it ends with the next frame that comes in.
+func (s *pipeSource) pump() {
+	defer close(s.frames)
+	s.failure = io.EOF
+	for {
+		var raw [frameOctets]byte
+		var f audio.Frame
+		n, err := io.ReadFull(s.r, raw[:])
+		if n >= 2 {
+			clear(raw[n&^1:]) // the last frame may be a short one
+			takeFrame(&f, &raw)
+			select {
+			case s.frames <- f:
+			case <-s.clock.closed:
+				return
+			}
+		}
+		if err != nil {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				s.failure = &Error{Spec: s.spec, Err: cause(err)}
+			}
+			return
+		}
+	}
+}
+
+func (s *pipeSource) Close() error {
+	s.clock.close()
+	if s.release != nil {
+		return s.release()
+	}
+	return nil
+}
+
+// pipeSink writes the same to a pipe at the pace of a clock. A reader that
+// takes it up too slowly loses what is oldest.
+type pipeSink struct {
+	spec    string
+	w       io.Writer
+	clock   *clock
+	frames  chan audio.Frame
+	done    chan struct{} // closed when pump has ended
+	failure error         // why it did; read after that
+	once    sync.Once
+	quit    chan struct{}
+	release func() error // closes the pipe and ends the program at its other end
+	err     error        // of release
+}
+
+func newPipeSink(spec string, w io.Writer, release func() error) *pipeSink {
+	s := &pipeSink{
+		spec:    spec,
+		w:       w,
+		clock:   newClock(audio.FrameDuration),
+		frames:  make(chan audio.Frame, writeBehind),
+		done:    make(chan struct{}),
+		quit:    make(chan struct{}),
+		release: release,
+	}
+	go s.pump()
+	return s
+}
+
+func (s *pipeSink) WriteFrame(f *audio.Frame) error {
+	select {
+	case <-s.quit:
+		return os.ErrClosed
+	case <-s.done:
+		return s.failure
+	default:
+	}
+	for {
+		select {
+		case s.frames <- *f:
+			return s.clock.wait()
+		default:
+		}
+		select {
+		case <-s.frames:
+		default:
+		}
+	}
+}
+
+func (s *pipeSink) pump() {
+	defer close(s.done)
+	var raw [frameOctets]byte
+	for {
+		var f audio.Frame
+		select {
+		case f = <-s.frames:
+		default:
+			// Only when all has been written does a wish to end count.
+			select {
+			case f = <-s.frames:
+			case <-s.quit:
+				return
+			}
+		}
+		putFrame(&raw, &f)
+		if _, err := s.w.Write(raw[:]); err != nil {
+			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: "the program that should take the sound has ended"}
+			return
+		}
+	}
+}
+
+// Close lets what is queued go out, if somebody takes it, and does not wait
+// for anybody longer than a moment.
+func (s *pipeSink) Close() error {
+	s.once.Do(func() {
+		close(s.quit)
+		s.clock.close()
+		patience := time.NewTimer(lastWords)
+		defer patience.Stop()
+		select {
+		case <-s.done:
+		case <-patience.C:
+		}
+		if s.release != nil {
+			s.err = s.release()
+		}
+	})
+	return s.err
+}
