@@ -1,10 +1,9 @@
 # Sourced by the other scripts: where things are, PASS and FAIL lines, and the
 # ending of what they started.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# shellcheck disable=SC2034 # for those who source this
 ROOT=$PWD
 
 failed=0

@@ -46,4 +46,4 @@ if ((${#out[@]} > 0)); then
 fi
 echo "== and now the Go tests"
 scripts/unit.sh || failed=1
-exit $failed
+exit "$failed"
