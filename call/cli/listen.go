@@ -66,7 +66,10 @@ func listen(c *ucli.Context) error {
 	}
 	// Better now than when the first call comes.
 	if !s.echo {
-		if err := errors.Join(checkMic(s.mic), checkSpeaker(s.speaker)); err != nil {
+		if err := checkMic(s.mic); err != nil {
+			return p.fail(err)
+		}
+		if err := checkSpeaker(s.speaker); err != nil {
 			return p.fail(err)
 		}
 	}
@@ -107,6 +110,9 @@ func checkSpeaker(spec string) error {
 		return checkDevice(spec, false)
 	case device.KindFile:
 		return checkWritable(spec)
+	case device.KindTone:
+		_, err := device.OpenSink(spec, device.Options{}) // says that a tone is no speaker
+		return err
 	}
 	return nil
 }

@@ -14,33 +14,6 @@ import (
 	"securecall/nat"
 )
 
-// A screen says to a person what the events of an endpoint mean. One
-// goroutine owns it.
-type screen struct {
-	results io.Writer // what was asked for: addresses, the security line, the SAS, how it ended
-	talk    io.Writer // the rest
-	errors  io.Writer // why a call failed
-	ask     io.Writer // where questions and keys are shown; nil: there is nobody to ask
-	live    *console  // the terminal on which the waiting line is renewed; nil: plain lines
-	color   bool
-	verbose bool
-	accept  bool // calls are answered without a question
-	many    bool // a listener: the end of a call is not the end
-
-	mic, speaker string
-
-	caller  bool // we dial
-	current int  // the call that is shown; 0: none
-	remote  netip.AddrPort
-	refused bool
-	ringing bool // current wants an answer
-	talking bool
-	muted   bool
-	waiting string // what is being waited for
-	since   time.Time
-	drawn   bool // the waiting line stands on the terminal
-}
-
 // show tells of one event. id is 0 where it is about no call.
 func (s *screen) show(at time.Time, id int, e call.Event) {
 	switch e := e.(type) {
@@ -250,75 +223,6 @@ func (s *screen) help() {
 	default:
 		s.say(s.ask, "q or Ctrl-C end; what else can be done shows when there is a call")
 	}
-}
-
-// say prints one line, after taking the waiting line off the screen; tick
-// puts it back.
-func (s *screen) say(w io.Writer, format string, args ...any) {
-	s.wipe()
-	fmt.Fprintf(w, format+"\n", args...)
-}
-
-func (s *screen) hint(text string) {
-	if text != "" {
-		s.say(s.talk, "  %s", text)
-	}
-}
-
-// wait says what is being waited for from now on: once, or on a terminal
-// every second, with the time.
-func (s *screen) wait(at time.Time, what string) {
-	s.waiting, s.since = what, at
-	if s.live == nil {
-		if !s.talking {
-			s.say(s.talk, "%s since %s", what, at.Format(time.TimeOnly))
-		}
-		return
-	}
-	s.tick(at)
-}
-
-// tick renews the waiting line.
-func (s *screen) tick(now time.Time) {
-	if s.live == nil || s.waiting == "" {
-		return
-	}
-	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
-	if s.muted {
-		line += " · muted"
-	}
-	if r := []rune(line); len(r) >= s.live.width() {
-		line = string(r[:s.live.width()-1])
-	}
-	fmt.Fprintf(s.live, "\r\x1b[K%s", line)
-	s.drawn = true
-}
-
-// wipe takes the waiting line off the terminal.
-func (s *screen) wipe() {
-	if s.drawn {
-		fmt.Fprint(s.live, "\r\x1b[K")
-		s.drawn = false
-	}
-}
-
-// done is called last: nothing is waited for any more.
-func (s *screen) done() {
-	s.wipe()
-	s.waiting = ""
-}
-
-const (
-	bold   = "1"
-	green  = "32"
-	yellow = "33"
-)
-
-func (s *screen) paint(style, text string) string {
-	if !s.color {
-		return text
-	}
-	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
 // figuresText is one line of figures for -v.
