@@ -42,29 +42,46 @@ func TestContention(t *testing.T) {
 // "the responder's DH public value should only be discarded if it does not
 // match the initiator's DH key size" (Section 4.2)
 func TestContentionKeepsTheKey(t *testing.T) {
-	for _, same := range []bool{true, false} {
-		for seed := range uint64(10) {
-			a, b := pair(seed, true, true)
-			w := newWorld(t, a, b)
-			if !same { // the two do not follow 4.1.2: B commits to something else
-				w.ends[1].offer.KeyAgreements = []wire.Name{wire.EC25, wire.X255}
-				w.ends[1].Session.hello = seal(w.ends[1].helloMessage(), w.ends[1].chain.h2)
-				w.ends[1].offer.KeyAgreements = []wire.Name{wire.EC25}
-			}
-			w.start()
-			w.ends[1].offer.KeyAgreements = []wire.Name{wire.EC25, wire.X255}
-			var before [2][]byte
-			w.runUntil(time.Minute, func() bool {
-				for i, e := range w.ends {
-					if e.state == committed {
-						before[i] = bytes.Clone(e.key.Public())
-					}
-				}
-				return w.bothSecure()
-			})
-			w.checkSecure()
-			_ = before
+	kept, other := 0, 0
+	for seed := range uint64(20) {
+		a, b := pair(seed, true, true)
+		w := newWorld(t, a, b)
+		if seed%2 == 1 { // B does not follow Section 4.1.2 and commits to EC25
+			w.ends[1].offer.KeyAgreements = []wire.Name{wire.EC25}
 		}
+		var committedTo [2][]byte
+		var pvr []byte
+		var responder int
+		w.net = func(p *parcel) []time.Duration {
+			if p.kind == commit {
+				committedTo[p.from] = bytes.Clone(parsedMessage(t, w.ends[p.from].dhPart2).(*wire.DHPart).PV)
+				w.ends[p.from].offer.KeyAgreements = []wire.Name{wire.X255, wire.EC25}
+			}
+			if p.kind == dhPart1 {
+				pvr, responder = bytes.Clone(parsed(t, p.packet).(*wire.DHPart).PV), p.from
+			}
+			return []time.Duration{0}
+		}
+		w.start()
+		w.checkCompletes()
+		mine, theirs := committedTo[responder], committedTo[1-responder]
+		switch {
+		case mine == nil || theirs == nil:
+			t.Fatal("no contention")
+		case len(mine) == len(theirs):
+			kept++
+			if !bytes.Equal(mine, pvr) {
+				t.Errorf("seed %d: the key was thrown away", seed)
+			}
+		default:
+			other++
+			if len(pvr) != len(theirs) {
+				t.Errorf("seed %d: pvr of %d bytes, pvi of %d", seed, len(pvr), len(theirs))
+			}
+		}
+	}
+	if kept == 0 || other == 0 {
+		t.Errorf("%d with the same key agreement, %d with two", kept, other)
 	}
 }
 
@@ -315,6 +332,34 @@ func TestAllowFiniteField(t *testing.T) {
 		w.inject(0, c) // a repeat: the key is there
 		if asked != 4 {
 			t.Errorf("%v: asked %d times", ka, asked)
+		}
+	}
+}
+
+// The same before a Commit of our own to somebody whom we did not call.
+func TestAllowFiniteFieldForOurCommit(t *testing.T) {
+	for _, dials := range []bool{false, true} {
+		asked, allow := 0, false
+		conf := config("a", 1)
+		conf.Initiate = dials
+		conf.AllowFiniteField = func(time.Time) bool { asked++; return allow }
+		w := alone(t, conf)
+		_, passive := peerHello(func(h *wire.Hello) { h.P = true }) // and has DH3k only
+		w.inject(0, passive)
+		if dials {
+			if w.count(commit) != 1 || asked != 0 {
+				t.Errorf("a dialler asks %d times", asked)
+			}
+			continue
+		}
+		w.run(3*CommitAfter + time.Millisecond)
+		if w.count(commit) != 0 || w.ends[0].key != nil || asked != 4 {
+			t.Errorf("asked %d times; %v", asked, w.trace)
+		}
+		allow = true
+		w.run(CommitAfter)
+		if w.count(commit) == 0 {
+			t.Errorf("allowed, and no Commit: %v", w.trace)
 		}
 	}
 }

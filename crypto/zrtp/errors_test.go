@@ -214,6 +214,11 @@ func TestLateConfirm2(t *testing.T) {
 	if err := w.inject(1, changed); err != DropChanged {
 		t.Errorf("Confirm2 changed: %v", err)
 	}
+	// An initiator does not answer its own one, whoever signs it.
+	p, _ := wire.ParsePacket(packet)
+	if err := w.inject(0, wire.AppendPacket(nil, 1, b.SSRC, p.Message)); err != DropUnexpected {
+		t.Errorf("Confirm2 to the initiator: %v", err)
+	}
 	w.checkSecure()
 }
 

@@ -14,8 +14,15 @@ var moments = []struct {
 	held wire.Type
 	to   int
 }{
-	{hello, 1}, {hello, 0}, {helloACK, 0}, {commit, 1}, {dhPart1, 0},
-	{dhPart2, 1}, {confirm1, 0}, {confirm2, 1}, {conf2ACK, 0},
+	{hello, 1},
+	{hello, 0},
+	{helloACK, 0},
+	{commit, 1},
+	{dhPart1, 0},
+	{dhPart2, 1},
+	{confirm1, 0},
+	{confirm2, 1},
+	{conf2ACK, 0},
 }
 
 // hold runs an exchange up to a moment and takes the packet off the network.

@@ -283,31 +283,51 @@ func TestNotRunning(t *testing.T) {
 	}
 }
 
-func TestClosedSessionHasNoSecrets(t *testing.T) {
+func TestNoSecretsAreLeft(t *testing.T) {
 	a, b := dialAndListen(13)
-	w := newWorld(t, a, b)
-	w.capture(conf2ACK)
-	fresh := newWorld(t, a, b)
-	fresh.capture(confirm2)
-	// One whose keys nobody has fetched yet.
-	e := fresh.ends[1]
-	p := fresh.ends[0].confirm2
-	if err := e.Receive(fresh.now, wire.AppendPacket(nil, 1, a.SSRC, p)); err != nil {
+	w := newWorld(t, a, b).start()
+	w.checkCompletes()
+	for _, e := range w.ends {
+		if e.Session.keys != nil || e.key != nil || e.chain.h0 != [32]byte{} {
+			t.Error("a secure session keeps secrets")
+		}
+	}
+
+	// Closed while nobody has fetched the keys yet, and just before they are
+	// told.
+	w = newWorld(t, a, b)
+	packet := w.capture(confirm2)
+	e := w.ends[1]
+	derived := e.Session.keys
+	if err := e.Receive(w.now, packet); err != nil {
 		t.Fatal(err)
 	}
-	k := e.events[0].(KeysReady)
-	e.Close()
-	if !bytes.Equal(k.LocalKey, make([]byte, len(k.LocalKey))) {
-		t.Error("Close leaves a key")
+	for _, d := range []*direction{&derived.initiator, &derived.responder} {
+		if !zero(d.mac) || !zero(d.zrtp) || zero(d.srtpKey) {
+			t.Error("the Confirm's keys are left, or the SRTP keys are not")
+		}
 	}
-	for _, e := range w.ends {
-		if e.keys == nil || e.Session.keys != nil || e.key != nil || e.chain.h0 != [32]byte{} {
-			if e.state == secure {
-				t.Error("a secure session keeps secrets")
+	e.Close()
+	w = newWorld(t, a, b)
+	w.capture(confirm2)
+	before := w.ends[1].Session.keys
+	w.ends[1].Close()
+	for _, k := range []*keys{derived, before} {
+		for _, d := range []*direction{&k.initiator, &k.responder} {
+			if !zero(d.srtpKey) || !zero(d.srtpSalt) || !zero(d.mac) || !zero(d.zrtp) {
+				t.Error("Close leaves keys")
 			}
 		}
 	}
+
+	result := []byte{1, 2, 3}
+	suite{}.derive(result, wire.ZID{}, wire.ZID{}, nil, nil, nil, nil)
+	if !zero(result) {
+		t.Error("derive leaves DHResult")
+	}
 }
+
+func zero(b []byte) bool { return bytes.Equal(b, make([]byte, len(b))) }
 
 func TestNewRefuses(t *testing.T) {
 	for what, edit := range map[string]func(*Config){

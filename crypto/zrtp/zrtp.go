@@ -4,7 +4,16 @@
 // A Session has no goroutine, lock, clock, socket or file: packets and the
 // time go in, packets and events come out, and all randomness is read from
 // Config.Rand. Its owner serialises the calls and, after each of Start,
-// Receive, Advance and Confirmed, takes what NextPacket and NextEvent hold.
+// Receive, Advance and Confirmed, takes what NextPacket and NextEvent hold. It
+// goes on doing so after Failed, until it has waited long enough for the peer
+// to hear our Error, and after Secured, as long as the call lasts: a peer that
+// lost our Conf2ACK asks for it again.
+//
+// There is DH mode, without retained secrets (Section 4.9.1). Left out, with
+// the reasons in docs/rfc6189.md: Preshared and Multistream mode, GoClear,
+// signatures, and all that concerns a PBX.
+//
+// To read it, begin with the table of states and messages in table.go.
 package zrtp
 
 import (
@@ -42,9 +51,11 @@ type Config struct {
 	SSRC       uint32
 	Client     string // at most 16 characters, RFC 6189, Section 5.2
 	Algorithms Algorithms
-	Rand       io.Reader
-	// AllowFiniteField is asked before a DH2k or DH3k key is made in answer to
-	// a Commit; nil: always. A refused Commit is dropped, to be repeated.
+	Rand       io.Reader // read in the order that New tells
+	// AllowFiniteField is asked before a DH2k or DH3k key, which takes
+	// milliseconds, is made for somebody whom we did not call: in answer to a
+	// Commit, or for a Commit without Initiate. A refused Commit is dropped,
+	// to be repeated; one of ours waits. nil: always.
 	AllowFiniteField func(now time.Time) bool
 }
 
@@ -69,7 +80,7 @@ type KeysReady struct {
 	SSRC                                  uint32 // the peer's
 	Hash, Cipher, Auth, KeyAgreement, SAS wire.Name
 	LocalKey, LocalSalt                   []byte // SRTP master key and salt for what we send
-	RemoteKey, RemoteSalt                 []byte
+	RemoteKey, RemoteSalt                 []byte // all four are the receiver's, to be wiped by it
 	SASValue                              uint32 // leftmost 32 bits of sashash
 	SASHash                               [32]byte
 	PeerV, PeerD                          bool // the peer's V and D flags
@@ -80,9 +91,10 @@ type KeysReady struct {
 // Conf2ACK or the first valid SRTP came).
 type Secured struct{}
 
-// Failed: the session is over without keys.
+// Failed: the session is over, without keys or, for an initiator that never
+// heard a Conf2ACK, with keys that must not be used.
 type Failed struct {
-	Code wire.ErrorCode // RFC 6189, Section 5.9; 0 with Err
+	Code wire.ErrorCode // RFC 6189, Section 5.9
 	Peer bool           // the peer said so, not we
 	Err  error          // in words
 }
