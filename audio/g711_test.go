@@ -50,22 +50,29 @@ func TestDecodeEveryCode(t *testing.T) {
 	}
 }
 
-// Every sample is encoded to the nearest level, but for decisions that G.711
-// makes on fewer bits than our sixteen: 14 of µ-law, and 13 of A-law. A
-// decision that is a little off costs twice that much.
+// step is the width of the interval that a code stands for.
+func step(l Law, code byte) int {
+	if l == PCMA {
+		return 16 << max(0, int((code^0x55)>>4&7)-1)
+	}
+	return 8 << int(^code>>4&7)
+}
+
+// Every sample is encoded as the level in whose interval it lies, but for what
+// G.711 does not look at (µ-law has 14 bits, A-law 13, negative numbers one's
+// complement) and what is too loud for it; and louder is never softer.
 func TestEncodeEverySample(t *testing.T) {
-	for l, blind := range map[Law]int{PCMU: 1000, PCMA: 1000} {
-		last := -1 << 30
+	for l, blind := range map[Law]int{PCMU: 4, PCMA: 8} {
+		loudest, last := 0, -1<<30
+		for code := range 256 {
+			loudest = max(loudest, expand(l, byte(code)))
+		}
 		for s := -32768; s <= 32767; s++ {
-			got := expand(l, encode(l, s))
-			best := 1 << 30
-			for code := range 256 {
-				if d := abs(expand(l, byte(code)) - s); d < best {
-					best = d
-				}
-			}
-			if abs(got-s) > best+blind {
-				t.Fatalf("law %d: %d is encoded as %d, %d away; the best is %d away", l, s, got, abs(got-s), best)
+			code := encode(l, s)
+			got := expand(l, code)
+			want := max(-loudest, min(loudest, s))
+			if abs(got-want) > step(l, code)/2+blind {
+				t.Fatalf("law %d: %d is encoded as %d, in steps of %d", l, s, got, step(l, code))
 			}
 			if got < last {
 				t.Fatalf("law %d: %d is encoded as %d, below the sample before it", l, s, got)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,7 +56,7 @@ func TestCall(t *testing.T) {
 		w.conditions(memnet.Conditions{Delay: 20 * time.Millisecond})
 		var seen watch
 		w.net.SetTap(seen.tap)
-		w.alice.mic.frames = 150
+		w.alice.mic.frames = 600
 		w.alice.conf.HangupAtEOF = true
 		w.run()
 		a, b := w.alice.result(t), w.bob.result(t)
@@ -78,16 +79,16 @@ func TestCall(t *testing.T) {
 		if !contains(w.alice.ear.heard, through(audio.PCMU, w.bob.mic.said[:100*audio.FrameSamples])) {
 			t.Error("what Alice heard is not what Bob said")
 		}
-		if got, want := w.alice.names(), []string{"dialing", "path", "secured", "ringing", "answered", "ended"}; !slices.Equal(got, want) {
+		if got, want := w.alice.names(), []string{"dialing", "path", "secured", "ringing", "answered", "stats", "ended"}; !slices.Equal(got, want) {
 			t.Errorf("Alice was told %v", got)
 		}
-		if got, want := w.bob.names(), []string{"listening", "path", "secured", "incoming", "answered", "ended"}; !slices.Equal(got, want) {
+		if got, want := w.bob.names(), []string{"listening", "path", "secured", "incoming", "answered", "stats", "ended"}; !slices.Equal(got, want) {
 			t.Errorf("Bob was told %v", got)
 		}
 		if w.alice.ear.closed != 1 || w.bob.ear.closed != 1 || !w.alice.mic.closed || !w.bob.mic.closed {
 			t.Error("a device was left open, or closed twice")
 		}
-		if a.Stats.Loss != 0 || a.Stats.RTT < 40*time.Millisecond || a.Stats.RTT > 45*time.Millisecond {
+		if a.Stats.Loss != 0 || a.Stats.RTT < 39*time.Millisecond || a.Stats.RTT > 45*time.Millisecond {
 			t.Errorf("Alice's figures: %+v", a.Stats)
 		}
 		for who, s := range map[string]*side{"Alice": &w.alice, "Bob": &w.bob} {
@@ -185,12 +186,12 @@ func TestHowCallsEnd(t *testing.T) {
 		},
 		"the caller hangs up": {
 			nil,
-			func(t *testing.T, w *world) { await[Answered](t, &w.alice); w.alice.cancel() },
+			func(t *testing.T, w *world) { await[Answered](t, &w.alice); time.Sleep(time.Second); w.alice.cancel() },
 			ReasonNormal, ReasonNormal,
 		},
 		"the callee is stopped": {
 			nil,
-			func(t *testing.T, w *world) { await[Answered](t, &w.alice); w.bob.cancel() },
+			func(t *testing.T, w *world) { await[Answered](t, &w.alice); time.Sleep(time.Second); w.bob.cancel() },
 			ReasonNormal, ReasonNormal,
 		},
 		"a time was set": {
@@ -295,8 +296,9 @@ func TestNotZRTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		other := w.net.Path(w.bob.addr)
-		defer other.Close()
+		phone := make(chan struct{})
 		go func() { // a phone with clear RTP
+			defer close(phone)
 			clearRTP := append([]byte{0x80, 0, 0, 1, 0, 0, 0, 1, 1, 2, 3, 4}, make([]byte, 160)...)
 			for range 1000 {
 				if other.WritePacket(clearRTP, w.alice.addr) != nil {
@@ -307,6 +309,8 @@ func TestNotZRTP(t *testing.T) {
 		}()
 		w.dial()
 		a := w.alice.result(t)
+		other.Close()
+		<-phone
 		if a.Reason != ReasonNotZRTP {
 			t.Errorf("ended with %v", a)
 		}
@@ -420,10 +424,10 @@ func TestNoiseInMidCall(t *testing.T) {
 		w := newWorld(t, 1)
 		w.alice.mic.frames = 200
 		w.alice.conf.HangupAtEOF = true
-		n := 0
+		var count atomic.Int64
 		w.net.SetTap(func(from, to netip.AddrPort, b []byte) []byte {
 			if classify(b) == kindRTP {
-				n++
+				n := int(count.Add(1))
 				bad := bytes.Clone(b)
 				bad[len(bad)-1-n%len(bad)] ^= byte(1 + n%255)
 				zrtp := append([]byte{0x10, 0, 0, byte(n), 'Z', 'R', 'T', 'P'}, b[8:]...)

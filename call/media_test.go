@@ -57,9 +57,10 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 	if b.received != uint64(i) {
 		t.Fatalf("%d of %d packets were good", b.received, i)
 	}
-	const library = 2 // pion/srtp, measured alone in crypto/srtp
-	if sealed > library || opened > library {
-		t.Errorf("%.1f allocations a packet out, %.1f in; the SRTP library makes %d", sealed, opened, library)
+	// pion/srtp alone, by the tests of crypto/srtp.
+	const librarySeals, libraryOpens = 4, 5
+	if sealed > librarySeals || opened > libraryOpens {
+		t.Errorf("%.1f allocations a packet out, %.1f in; the SRTP library makes %d and %d", sealed, opened, librarySeals, libraryOpens)
 	}
 }
 

@@ -24,7 +24,7 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 	if c.phase != agreeing {
 		return
 	}
-	if f.Code == 0x91 && c.caller && c.restarts < maxRestarts {
+	if f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts {
 		c.restarts++
 		if err := c.newSession(); err != nil {
 			c.end(now, ReasonFault, err)

@@ -24,6 +24,13 @@ func address(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4(b), 5004)
 }
 
+// idle shows an endpoint's calls while all its goroutines wait.
+func (s *side) idle(look func(calls []*running)) {
+	synctest.Wait()
+	look(s.e.calls)
+	s.e.tell(note{kind: noteRefused}) // control goes on after us, for the race detector too
+}
+
 // hello is a genuine first Hello of a stranger.
 func hello(t *testing.T, n uint32) []byte {
 	t.Helper()
@@ -65,17 +72,17 @@ func TestStrangersGetLittle(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 		}
-		synctest.Wait()
-		// The listener is idle, all its goroutines wait: its state can be read.
 		open, same := 0, 0
-		for _, r := range w.bob.e.calls {
-			if r.core.phase == agreeing {
-				open++
-				if r.core.remote.Addr() == address(7).Addr() {
-					same++
+		w.bob.idle(func(calls []*running) {
+			for _, r := range calls {
+				if r.core.phase == agreeing {
+					open++
+					if r.core.remote.Addr() == address(7).Addr() {
+						same++
+					}
 				}
 			}
-		}
+		})
 		if open > maxHalfOpen || open < maxHalfOpen/2 {
 			t.Errorf("%d half-open exchanges", open)
 		}
@@ -83,10 +90,11 @@ func TestStrangersGetLittle(t *testing.T) {
 			t.Errorf("%d of one address", same)
 		}
 		time.Sleep(time.Minute)
-		synctest.Wait()
-		if n := len(w.bob.e.calls); n != 0 {
-			t.Errorf("%d exchanges are left after a minute", n)
-		}
+		w.bob.idle(func(calls []*running) {
+			if len(calls) != 0 {
+				t.Errorf("%d exchanges are left after a minute", len(calls))
+			}
+		})
 		if len(got) < 400 {
 			t.Errorf("only %d strangers were answered", len(got))
 		}
@@ -142,9 +150,9 @@ func TestOnlyAHelloOpensTheDoor(t *testing.T) {
 		for i, b := range [][]byte{
 			broken,
 			good[:len(good)-4],
-			wire.AppendPacket(nil, 1, 2, wire.HelloACK{}.Append(nil)),
-			wire.AppendPacket(nil, 1, 2, wire.Error{Code: 0x10}.Append(nil)),
-			wire.AppendPacket(nil, 1, 2, wire.Ping{}.Append(nil)),
+			wire.AppendPacket(nil, 1, 2, (&wire.HelloACK{}).Append(nil)),
+			wire.AppendPacket(nil, 1, 2, (&wire.Error{Code: wire.ErrorMalformed}).Append(nil)),
+			wire.AppendPacket(nil, 1, 2, (&wire.Ping{}).Append(nil)),
 			append([]byte{0x80, 0}, make([]byte, 100)...),
 			append([]byte{0x80, 200}, make([]byte, 100)...),
 			[]byte("OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\n\r\n"),
@@ -153,16 +161,18 @@ func TestOnlyAHelloOpensTheDoor(t *testing.T) {
 			w.net.Inject(address(i), w.bob.addr, b)
 		}
 		time.Sleep(time.Second)
-		synctest.Wait()
-		if len(w.bob.e.calls) != 0 || answered != 0 {
-			t.Errorf("%d calls, %d answers", len(w.bob.e.calls), answered)
-		}
+		w.bob.idle(func(calls []*running) {
+			if len(calls) != 0 || answered != 0 {
+				t.Errorf("%d calls, %d answers", len(calls), answered)
+			}
+		})
 		w.net.Inject(address(0), w.bob.addr, good)
 		time.Sleep(time.Second)
-		synctest.Wait()
-		if len(w.bob.e.calls) != 1 || answered == 0 {
-			t.Error("a genuine Hello is not answered")
-		}
+		w.bob.idle(func(calls []*running) {
+			if len(calls) != 1 || answered == 0 {
+				t.Error("a genuine Hello is not answered")
+			}
+		})
 		w.stop()
 	})
 }
