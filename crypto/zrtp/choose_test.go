@@ -105,6 +105,23 @@ func TestChooseTheRest(t *testing.T) {
 	}
 }
 
+// "If EC38 is chosen as the key agreement, AES-256 (AES3) SHOULD be used"
+// (Section 5.1.5), whatever we like better.
+func TestEC38WantsAES256(t *testing.T) {
+	own, err := Algorithms{Ciphers: names("AES1", "AES3"), KeyAgreements: names("EC38")}.complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &wire.Hello{Hashes: names("S384"), Ciphers: names("AES1", "AES3"), KeyAgreements: names("EC38")}
+	if got, code := choose(own, h); code != 0 || got.cipher != wire.AES3 || got.hash != wire.S384 {
+		t.Errorf("%v, %v", got, code)
+	}
+	h.Ciphers = nil
+	if got, code := choose(own, h); code != 0 || got.cipher != wire.AES1 {
+		t.Errorf("%v, %v", got, code)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	a, err := Algorithms{}.complete()
 	if err != nil {

@@ -87,10 +87,10 @@ func TestContentionKeepsTheKey(t *testing.T) {
 
 func TestContentionWithLosses(t *testing.T) {
 	kinds := []wire.Type{hello, helloACK, commit, dhPart1, dhPart2, confirm1, confirm2, conf2ACK}
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		for from := range 2 {
 			for _, kind := range kinds {
-				for lost := 1; lost <= 4; lost++ {
+				for _, lost := range []int{1, 3} {
 					a, b := pair(seed, true, true)
 					w := newWorld(t, a, b)
 					n := 0

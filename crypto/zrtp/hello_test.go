@@ -96,6 +96,23 @@ func TestHelloACK(t *testing.T) {
 	}
 }
 
+// One who sees the peer's SSRC forges its HelloACK, and our Hello was lost: the
+// peer, which repeats its own, gets it nevertheless.
+func TestForgedHelloACK(t *testing.T) {
+	a, b := dialAndListen(14)
+	w := newWorld(t, a, b)
+	w.capture(helloACK) // B has A's Hello
+	w.flights = nil     // and A has nothing
+	forged := wire.AppendPacket(nil, 1, a.SSRC, (&wire.HelloACK{}).Append(nil))
+	if err := w.inject(1, forged); err != nil {
+		t.Fatal(err)
+	}
+	if !w.runUntil(CommitAfter, w.bothSecure) {
+		t.Fatalf("not secure: %v", w.trace)
+	}
+	w.checkSecure()
+}
+
 // A listener that has waited answers the first Hello with HelloACK and its own
 // Hello at once, the repeats with HelloACK.
 func TestListenerAnswersHello(t *testing.T) {
