@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 //	say FILE SECONDS             write speech as a WAV file (as raw sound: FILE.raw)
 //	heard FILE SAID              FILE holds the speech of SAID as G.711 left it
 //	taken                        PEER becomes a port that is in use, where nothing answers
+//	chatterbox                   PEER becomes a port that answers with nonsense
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("call", "cli", "testdata", "script"),
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
-			"exits": exits, "say": say, "heard": heard, "taken": taken,
+			"exits": exits, "say": say, "heard": heard, "taken": taken, "chatterbox": chatterbox,
 		},
 		UpdateScripts: *update,
 	})
@@ -294,25 +295,33 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 // taken sets PEER to the address of a UDP socket that never answers and whose
 // port nobody else can have.
 func taken(ts *testscript.TestScript, _ bool, _ []string) {
-	addr, free, err := occupy()
+	conn, err := occupy()
 	ts.Check(err)
-	ts.Defer(free)
-	ts.Setenv("PEER", addr)
+	ts.Defer(func() { _ = conn.Close() })
+	ts.Setenv("PEER", conn.LocalAddr().String())
 }
 
-func silent(t *testing.T) string {
-	addr, free, err := occupy()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(free)
-	return addr
+// chatterbox answers whatever comes, and not with ZRTP.
+func chatterbox(ts *testscript.TestScript, _ bool, _ []string) {
+	conn, err := occupy()
+	ts.Check(err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var b [2048]byte
+		for {
+			_, from, err := conn.ReadFrom(b[:])
+			if err != nil {
+				return
+			}
+			_, _ = conn.WriteTo([]byte("220 hello, who is there?\r\n"), from)
+		}
+	}()
+	ts.Defer(func() {
+		_ = conn.Close()
+		<-done
+	})
+	ts.Setenv("PEER", conn.LocalAddr().String())
 }
 
-func occupy() (addr string, free func(), err error) {
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	return conn.LocalAddr().String(), func() { _ = conn.Close() }, nil
-}
+func occupy() (net.PacketConn, error) { return net.ListenPacket("udp4", "127.0.0.1:0") }

@@ -152,9 +152,9 @@ func (s *seat) leaves(status int) {
 }
 
 // calls dials peer from elsewhere, without a terminal.
-func calls(t *testing.T, peer string) (wait func() (status int, lines string)) {
+func calls(t *testing.T, peer string, flags ...string) (wait func() (status int, lines string)) {
 	t.Helper()
-	cmd := exec.Command("securecall", "dial", peer, "--mic", "tone:440", "--speaker", "none", "--json")
+	cmd := exec.Command("securecall", append([]string{"dial", peer, "--mic", "tone:440", "--speaker", "none", "--json"}, flags...)...)
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {
@@ -241,6 +241,21 @@ func TestDecline(t *testing.T) {
 	}
 }
 
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`), "--timeout", "700ms")
+	bob.sees(`d decline`)
+	bob.sees(`the caller hung up before you answered`)
+	bob.sees(`waiting for a call`)
+	if status, lines := ended(); status != 10 {
+		t.Errorf("the caller ended with %d, want 10:\n%s", status, lines)
+	}
+	bob.types("a") // too late
+	bob.types("q")
+	bob.leaves(0)
+}
+
 // However it ends, the terminal is as it was.
 func TestTerminalRestored(t *testing.T) {
 	t.Parallel()
@@ -273,7 +288,12 @@ func TestTerminalRestored(t *testing.T) {
 // a second Ctrl-C ends the program at once, whatever it hangs on.
 func TestSecondInterrupt(t *testing.T) {
 	t.Parallel()
-	alice := sit(t, append([]string{"dial", silent(t)}, quietEnds...)...)
+	conn, err := occupy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	alice := sit(t, append([]string{"dial", conn.LocalAddr().String()}, quietEnds...)...)
 	alice.sees(`waiting for an answer`)
 	alice.types("\x03\x03")
 	<-alice.done

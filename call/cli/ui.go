@@ -194,7 +194,7 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonInterrupted:
 		what = "interrupted"
 	}
-	if d.what == "" {
+	if what != "" {
 		d.what = what
 	}
 	if d.what == "" {
