@@ -113,4 +113,4 @@ type Info struct {
 
 // List returns the devices of this machine, microphones first. An empty list
 // with a nil error means that there are none.
-func List() ([]Info, error) { return nil, nil }
+func List() ([]Info, error) { return listDevices() }

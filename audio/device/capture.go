@@ -1,0 +1,169 @@
+package device
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"securecall/audio"
+)
+
+const (
+	// stall is how long a device may deliver or take nothing before it counts
+	// as lost.
+	stall = 2 * time.Second
+	// unread is how much sound waits for its reader, at most, besides what came
+	// last: a microphone that nobody has listened to yet does not delay what it
+	// hears from then on.
+	unread = 2 * audio.FrameSamples
+	// longest is the longest piece that a device delivers at once.
+	longest = audio.SampleRate / 4
+)
+
+var (
+	errStalled = errors.New("the device has stopped")
+	errGone    = errors.New("the device is gone")
+)
+
+// A capture is a microphone: a driver pushes pieces of any size, a reader
+// takes frames.
+type capture struct {
+	spec    string
+	release func() // stops the driver, which then pushes nothing more
+
+	mu  sync.Mutex
+	buf [unread + longest]int16
+	n   int // of buf
+
+	more  chan struct{} // capacity 1: something was pushed
+	timer *time.Timer
+	end   *ending
+}
+
+func newCapture(spec string) *capture {
+	timer := time.NewTimer(0)
+	timer.Stop()
+	return &capture{spec: spec, more: make(chan struct{}, 1), timer: timer, end: newEnding(spec)}
+}
+
+// push takes 16-bit little-endian samples from the driver. It neither waits
+// nor allocates.
+func (c *capture) push(raw []byte) {
+	c.mu.Lock()
+	if over := c.n - unread; over > 0 {
+		copy(c.buf[:], c.buf[over:c.n])
+		c.n = unread
+	}
+	raw = raw[max(0, len(raw)-2*longest):]
+	for ; len(raw) >= 2; raw = raw[2:] {
+		c.buf[c.n] = int16(binary.LittleEndian.Uint16(raw))
+		c.n++
+	}
+	c.mu.Unlock()
+	wake(c.more)
+}
+
+func (c *capture) ReadFrame(f *audio.Frame) error {
+	c.timer.Reset(stall)
+	defer c.timer.Stop()
+	for !c.take(f) {
+		select {
+		case <-c.more:
+		case <-c.end.closed:
+			return os.ErrClosed
+		case <-c.end.lost:
+			return c.end.err
+		case <-c.timer.C:
+			return &Error{Spec: c.spec, Err: errStalled, Hint: lostHint}
+		}
+	}
+	return nil
+}
+
+func (c *capture) take(f *audio.Frame) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n < len(f) {
+		return false
+	}
+	copy(f[:], c.buf[:])
+	copy(c.buf[:], c.buf[len(f):c.n])
+	c.n -= len(f)
+	return true
+}
+
+func (c *capture) Close() error {
+	c.end.close(c.release)
+	return nil
+}
+
+const lostHint = "check that it is connected; securecall devices lists what there is"
+
+// An ending is how a device ends: closed by us, or lost.
+type ending struct {
+	spec      string
+	closed    chan struct{}
+	lost      chan struct{}
+	err       error // an *Error: why it was lost; read after lost
+	closeOnce sync.Once
+	loseOnce  sync.Once
+}
+
+func newEnding(spec string) *ending {
+	return &ending{spec: spec, closed: make(chan struct{}), lost: make(chan struct{})}
+}
+
+func (e *ending) close(release func()) {
+	e.closeOnce.Do(func() {
+		close(e.closed)
+		release()
+	})
+}
+
+func (e *ending) lose(err error) {
+	e.loseOnce.Do(func() {
+		e.err = &Error{Spec: e.spec, Err: err, Hint: lostHint}
+		close(e.lost)
+	})
+}
+
+// wake sends to a channel of capacity 1 that means "look again".
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// within runs open, which may hang, and gives up after a while; what it opens
+// after that is released.
+func within[T any](d time.Duration, open func() (T, error), release func(T)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	results := make(chan result)
+	abandoned := make(chan struct{})
+	go func() {
+		v, err := open()
+		select {
+		case results <- result{v, err}:
+		case <-abandoned:
+			if err == nil {
+				release(v)
+			}
+		}
+	}()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-timer.C:
+		close(abandoned)
+		var none T
+		return none, errors.New("it does not answer")
+	}
+}

@@ -1,0 +1,10 @@
+//go:build !cgo && !windows
+
+package device
+
+import "securecall/audio"
+
+// Without cgo there is no ALSA, and so no Oto; nor can it be built for macOS.
+func openOto() (audio.Sink, error) { return nil, errNoSound }
+
+func hasOto() bool { return false }

@@ -1,0 +1,243 @@
+package device
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jfreymuth/pulse/proto"
+
+	"securecall/audio"
+)
+
+// What we ask of the server, in octets of sound. It may give more.
+const (
+	pulseFragment = frameOctets     // a piece of recording
+	pulseTarget   = 2 * frameOctets // what waits to be played
+	pulseMinimum  = frameOctets / 2 // what it asks for at once
+)
+
+var (
+	pulseSpec = proto.SampleSpec{Format: proto.FormatInt16LE, Channels: 1, Rate: audio.SampleRate}
+	pulseMono = proto.ChannelMap{proto.ChannelMono}
+)
+
+// pulseName is how the server knows a device; it takes no name for the default.
+func pulseName(spec string) (string, error) {
+	if len(spec) > pulseLongest {
+		return "", errors.New("no device has so long a name")
+	}
+	if spec == "default" {
+		return "", nil
+	}
+	return spec, nil
+}
+
+// pulseFailure says in plain words what a request ended in.
+func pulseFailure(err error) error {
+	switch {
+	case errors.Is(err, proto.ErrNoSuchEntity):
+		return errNoDevice
+	case errors.Is(err, proto.ErrAccessDenied):
+		return errors.New("the sound server refuses access")
+	}
+	return err
+}
+
+// openPulseSource records from a source of a PulseAudio server.
+func openPulseSource(spec string) (audio.Source, error) {
+	name, err := pulseName(spec)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialPulse()
+	if err != nil {
+		return nil, err
+	}
+	c := newCapture(spec)
+	c.release = conn.close
+	conn.serve(c.push, nil, c.end.lose)
+	request := proto.CreateRecordStream{
+		SampleSpec:         pulseSpec,
+		ChannelMap:         pulseMono,
+		SourceIndex:        proto.Undefined,
+		SourceName:         name,
+		BufferMaxLength:    proto.Undefined,
+		BufferFragSize:     pulseFragment,
+		AdjustLatency:      true,
+		DirectOnInputIndex: proto.Undefined,
+		ChannelVolumes:     proto.ChannelVolumes{0x10000},
+		Properties:         pulseProps(),
+	}
+	if err := conn.client.Request(&request, &proto.CreateRecordStreamReply{}); err != nil {
+		conn.close()
+		return nil, pulseFailure(err)
+	}
+	return c, nil
+}
+
+// pulseProps make the desktop treat the stream as a call, not as music.
+func pulseProps() proto.PropList {
+	return proto.PropList{
+		"media.name": proto.PropListString("call"),
+		"media.role": proto.PropListString("phone"),
+	}
+}
+
+// A pulseSink plays to a sink of a PulseAudio server, at the pace at which the
+// server asks for more.
+type pulseSink struct {
+	spec  string
+	conn  *pulseConn
+	index uint32
+	timer *time.Timer
+	end   *ending
+	raw   [frameOctets]byte
+
+	mu   sync.Mutex
+	room int           // octets that the server has asked for
+	more chan struct{} // capacity 1: it has asked
+}
+
+func openPulseSink(spec string) (audio.Sink, error) {
+	name, err := pulseName(spec)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := dialPulse()
+	if err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(0)
+	timer.Stop()
+	s := &pulseSink{
+		spec:  spec,
+		conn:  conn,
+		timer: timer,
+		end:   newEnding(spec),
+		more:  make(chan struct{}, 1),
+	}
+	conn.serve(nil, s.wanted, s.end.lose)
+	request := proto.CreatePlaybackStream{
+		SampleSpec:         pulseSpec,
+		ChannelMap:         pulseMono,
+		SinkIndex:          proto.Undefined,
+		SinkName:           name,
+		BufferMaxLength:    proto.Undefined,
+		BufferTargetLength: pulseTarget,
+		// After a gap it waits for a frame, and is then no later than before.
+		BufferPrebufferLength: frameOctets,
+		BufferMinimumRequest:  pulseMinimum,
+		AdjustLatency:         true,
+		ChannelVolumes:        proto.ChannelVolumes{0x10000},
+		Properties:            pulseProps(),
+	}
+	var reply proto.CreatePlaybackStreamReply
+	if err := conn.client.Request(&request, &reply); err != nil {
+		conn.close()
+		return nil, pulseFailure(err)
+	}
+	s.index = reply.StreamIndex
+	s.wanted(int(reply.Missing))
+	return s, nil
+}
+
+// wanted is called by the connection's reader.
+func (s *pulseSink) wanted(octets int) {
+	s.mu.Lock()
+	s.room += octets
+	s.mu.Unlock()
+	wake(s.more)
+}
+
+func (s *pulseSink) WriteFrame(f *audio.Frame) error {
+	select {
+	case <-s.end.closed:
+		return os.ErrClosed
+	case <-s.end.lost:
+		return s.end.err
+	default:
+	}
+	putFrame(&s.raw, f)
+	s.mu.Lock()
+	s.room -= frameOctets
+	s.mu.Unlock()
+	if err := s.conn.client.Send(s.index, s.raw[:]); err != nil {
+		s.end.lose(err)
+		return s.end.err
+	}
+	s.timer.Reset(stall)
+	defer s.timer.Stop()
+	for !s.hasRoom() {
+		select {
+		case <-s.more:
+		case <-s.end.closed:
+			return os.ErrClosed
+		case <-s.end.lost:
+			return s.end.err
+		case <-s.timer.C:
+			return &Error{Spec: s.spec, Err: errStalled, Hint: lostHint}
+		}
+	}
+	return nil
+}
+
+func (s *pulseSink) hasRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.room >= frameOctets
+}
+
+func (s *pulseSink) Close() error {
+	s.end.close(s.conn.close)
+	return nil
+}
+
+// listPulse lists the server's devices, microphones first; what records what
+// is played comes after the real ones.
+func listPulse() ([]Info, error) {
+	conn, err := dialPulse()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.close()
+	var server proto.GetServerInfoReply
+	var sources proto.GetSourceInfoListReply
+	var sinks proto.GetSinkInfoListReply
+	for _, ask := range []func() error{
+		func() error { return conn.client.Request(&proto.GetServerInfo{}, &server) },
+		func() error { return conn.client.Request(&proto.GetSourceInfoList{}, &sources) },
+		func() error { return conn.client.Request(&proto.GetSinkInfoList{}, &sinks) },
+	} {
+		if err := ask(); err != nil {
+			return nil, pulseFailure(err)
+		}
+	}
+	slices.SortStableFunc(sources, func(a, b *proto.GetSourceInfoReply) int {
+		return rank(a.MonitorSourceIndex) - rank(b.MonitorSourceIndex)
+	})
+	var infos []Info
+	for _, s := range sources {
+		infos = append(infos, Info{
+			Name: s.SourceName, Label: s.Device, Driver: "pulse", Input: true,
+			Default: s.SourceName == server.DefaultSourceName,
+		})
+	}
+	for _, s := range sinks {
+		infos = append(infos, Info{
+			Name: s.SinkName, Label: s.Device, Driver: "pulse",
+			Default: s.SinkName == server.DefaultSinkName,
+		})
+	}
+	return infos, nil
+}
+
+// rank puts a source that is the monitor of a sink behind the others.
+func rank(monitorOf uint32) int {
+	if monitorOf == proto.Undefined {
+		return 0
+	}
+	return 1
+}
