@@ -18,6 +18,12 @@ func TestContention(t *testing.T) {
 		w := newWorld(t, a, b)
 		hvi := map[int][]byte{}
 		w.net = func(p *parcel) []time.Duration {
+			if e := w.ends[p.from]; p.kind == commit && e.role == Responder {
+				t.Errorf("seed %d: a discarded Commit is repeated", seed)
+			}
+			if p.kind == dhPart1 && w.now.Sub(time.Unix(1_000_000, 0)) < time.Second {
+				return nil // long enough for a repeat
+			}
 			if c, ok := parsed(t, p.packet).(*wire.Commit); ok {
 				hvi[p.from] = bytes.Clone(c.HVI[:])
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"securecall/crypto/zrtp/dh"
 	"securecall/crypto/zrtp/wire"
 )
 
@@ -257,6 +258,62 @@ func TestRepeatsAreIdentical(t *testing.T) {
 		w.checkSecure()
 		if repeats < 6 {
 			t.Errorf("%v was sent %d times only", lost, repeats)
+		}
+	}
+}
+
+// DHPart1 shows that the peer has our Hello, whatever became of HelloACK.
+func TestHelloEndsWithDHPart1(t *testing.T) {
+	a, b := dialAndListen(4)
+	w := newWorld(t, a, b)
+	w.net = func(p *parcel) []time.Duration {
+		if p.kind == hello && w.ends[p.from].state > committed {
+			t.Errorf("%c still repeats Hello", 'A'+rune(p.from))
+		}
+		if p.kind == helloACK || p.kind == dhPart2 && w.now.Sub(time.Unix(1_000_000, 0)) < time.Second {
+			return nil
+		}
+		return []time.Duration{0}
+	}
+	w.start()
+	if !w.runUntil(time.Minute, w.bothSecure) {
+		t.Fatal("not secure")
+	}
+	w.checkSecure()
+}
+
+// spy counts how often a key is wiped.
+type spy struct {
+	dh.Key
+	wiped *int
+}
+
+func (s spy) Wipe() { *s.wiped++ }
+
+// A private key lives until its result is there, or until the end.
+func TestKeysAreWiped(t *testing.T) {
+	for _, how := range []string{"used", "failed", "closed"} {
+		a, b := dialAndListen(5)
+		w := newWorld(t, a, b)
+		w.capture(dhPart1)
+		var wiped [2]int
+		for i, e := range w.ends {
+			e.key = spy{e.key, &wiped[i]}
+		}
+		switch how {
+		case "used":
+			w.checkCompletes()
+		case "failed":
+			for _, e := range w.ends {
+				e.fail(w.now, wire.ErrorTimeout)
+			}
+		case "closed":
+			for _, e := range w.ends {
+				e.Close()
+			}
+		}
+		if wiped != [2]int{1, 1} {
+			t.Errorf("%s: wiped %v times", how, wiped)
 		}
 	}
 }
