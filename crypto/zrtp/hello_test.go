@@ -359,7 +359,8 @@ func TestNewRefuses(t *testing.T) {
 			c.Algorithms.Hashes = []wire.Name{wire.S256}
 			c.Algorithms.KeyAgreements = []wire.Name{wire.EC38}
 		},
-		"no random bytes": func(c *Config) { c.Rand = bytes.NewReader(make([]byte, 33)) },
+		"no random source": func(c *Config) { c.Rand = nil },
+		"no random bytes":  func(c *Config) { c.Rand = bytes.NewReader(make([]byte, 33)) },
 	} {
 		c := config("a", 1)
 		edit(&c)

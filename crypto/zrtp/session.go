@@ -3,6 +3,7 @@ package zrtp
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -82,6 +83,9 @@ func New(c Config) (*Session, error) {
 	offer, err := c.Algorithms.complete()
 	if err != nil {
 		return nil, err
+	}
+	if c.Rand == nil {
+		return nil, errors.New("zrtp: no random source")
 	}
 	if len(c.Client) > 16 {
 		return nil, fmt.Errorf("zrtp: client identifier %q is longer than 16 characters", c.Client)
