@@ -18,7 +18,7 @@ const (
 	sentDHPart2               // initiator
 	sentConfirm1              // responder
 	sentConfirm2              // initiator: has checked keys
-	secure                    //
+	secure                    // the last of the handshake; repeats are answered
 	failed                    // Error, by us or by the peer
 	closed                    // Close
 )
@@ -85,5 +85,5 @@ var table = [...]map[wire.Type]handler{
 		wire.TypeError:    on((*Session).onLateError),
 		wire.TypeErrorACK: on((*Session).onErrorACK),
 	},
-	closed: nil,
+	closed: nil, // nothing
 }
