@@ -305,6 +305,23 @@ func TestSecondInterrupt(t *testing.T) {
 	}
 }
 
+// Where stdin and stdout carry sound, keys and questions use the terminal
+// itself.
+func TestKeysBesideSound(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--accept", "all", "--once"}, quietEnds...)...)
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	alice := sitAt(t, "sh", "-c", "securecall dial "+peer+" --mic - --speaker - </dev/zero >/dev/null")
+	alice.sees(`secured with `)
+	alice.sees(`answered`)
+	alice.types("m")
+	alice.sees(`muted: the other`)
+	alice.types("q")
+	alice.sees(`call ended`)
+	alice.leaves(0)
+	bob.leaves(0)
+}
+
 // A job in the background has no keys: to read them, or to change how the
 // terminal is, would stop it.
 func TestBackground(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -113,8 +114,8 @@ func (d *demonstration) tell(caller bool) func(int, call.Event) {
 	}
 }
 
-func (d *demonstration) run(ctx context.Context, w io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (d *demonstration) run(parent context.Context, w io.Writer) error {
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	calleeDone, callerDone := make(chan call.Ended, 1), make(chan call.Ended, 1)
 	go func() { calleeDone <- d.callee.Run(ctx) }()
@@ -139,6 +140,9 @@ func (d *demonstration) run(ctx context.Context, w io.Writer) error {
 	}
 	if err := d.ear.finish(); err != nil {
 		return err
+	}
+	if parent.Err() != nil {
+		return errInterrupted
 	}
 	return r.judge(w, d.ear)
 }
@@ -171,11 +175,8 @@ func (r *demoResult) take(w io.Writer, d demoEvent) {
 // judge says what held, and fails unless all did.
 func (r *demoResult) judge(w io.Writer, heard *ear) error {
 	for _, end := range []call.Ended{r.caller, r.callee} {
-		if end.Reason == call.ReasonInterrupted {
-			return errInterrupted
-		}
 		if end.Reason != call.ReasonNormal {
-			complain(w, (&screen{}).whyEnded(end))
+			complain(os.Stderr, (&screen{caller: true}).whyEnded(end))
 			return exitStatus(end.Reason)
 		}
 	}

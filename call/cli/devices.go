@@ -79,11 +79,14 @@ func printDevices(w io.Writer, infos []device.Info) error {
 			if n++; n == 1 {
 				fmt.Fprintf(t, "%s (%s NAME):\n", end.title, end.flag)
 			}
-			mark := ""
+			line := printable(i.Name) + "\t" + i.Driver
 			if i.Default {
-				mark = "(default)"
+				line += ", default"
 			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", printable(i.Name), printable(i.Label), i.Driver, mark)
+			if i.Label != i.Name {
+				line += "\t" + printable(i.Label)
+			}
+			fmt.Fprintf(t, "  %s\n", line)
 		}
 		if n == 0 {
 			fmt.Fprintf(t, "%s (%s NAME): none on this machine\n", end.title, end.flag)

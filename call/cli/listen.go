@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -87,56 +86,48 @@ func listen(c *ucli.Context) error {
 }
 
 // checkMic finds out, as far as that goes without a call, whether spec can be
-// opened. A device is not opened: its light would go on.
+// opened. A device that is there is not: its light would go on.
 func checkMic(spec string) error {
 	switch device.KindOf(spec) {
+	case device.KindStdio, device.KindExec:
+		return nil // to be read in the call, and only there
 	case device.KindDevice:
-		return checkDevice(spec, true)
-	case device.KindFile, device.KindTone:
-		source, err := device.OpenSource(spec, device.Options{})
-		if err != nil {
-			return err
+		if listed(spec, true) {
+			return nil
 		}
-		return source.Close()
 	}
-	return nil
+	source, err := device.OpenSource(spec, device.Options{})
+	if err != nil {
+		return err
+	}
+	return source.Close()
 }
 
 // checkSpeaker is checkMic for the other end. A file is not touched, since
 // what is in it counts until there is a call.
 func checkSpeaker(spec string) error {
 	switch device.KindOf(spec) {
-	case device.KindDevice:
-		return checkDevice(spec, false)
+	case device.KindStdio, device.KindExec:
+		return nil
 	case device.KindFile:
 		return checkWritable(spec)
-	case device.KindTone:
-		_, err := device.OpenSink(spec, device.Options{}) // says that a tone is no speaker
-		return err
+	case device.KindDevice:
+		if listed(spec, false) {
+			return nil
+		}
 	}
-	return nil
-}
-
-func checkDevice(spec string, input bool) error {
-	infos, err := device.List()
+	sink, err := device.OpenSink(spec, device.Options{})
 	if err != nil {
 		return err
 	}
-	fits := func(i device.Info) bool {
+	return sink.Close()
+}
+
+func listed(spec string, input bool) bool {
+	infos, err := device.List()
+	return err == nil && slices.ContainsFunc(infos, func(i device.Info) bool {
 		return i.Input == input && (i.Name == spec || spec == "default" && i.Default)
-	}
-	if slices.ContainsFunc(infos, fits) {
-		return nil
-	}
-	what := "speaker"
-	if input {
-		what = "microphone"
-	}
-	return &device.Error{
-		Spec: spec,
-		Err:  fmt.Errorf("there is no such %s", what),
-		Hint: "securecall devices lists what there is; FILE.wav, exec:COMMAND, - and none need no device",
-	}
+	})
 }
 
 func checkWritable(path string) error {
