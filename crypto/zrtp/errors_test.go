@@ -136,6 +136,23 @@ func TestOwnErrorIsRepeated(t *testing.T) {
 	}
 }
 
+// An owner that closes the session as soon as it has failed does not keep the
+// Error from the peer.
+func TestErrorOutlivesClose(t *testing.T) {
+	_, old := peerHello(func(h *wire.Hello) { copy(h.Version[:], "1.00") })
+	s := mustNew(t, config("a", 1))
+	s.Start(time.Unix(0, 0))
+	s.Receive(time.Unix(0, 0), old)
+	s.Close()
+	var last wire.Type
+	for p, ok := s.NextPacket(); ok; p, ok = s.NextPacket() {
+		last = kindOf(t, p)
+	}
+	if last != errorMessage {
+		t.Errorf("the last packet is %q", last)
+	}
+}
+
 // "Non-Hello (and non-Ping) ZRTP messages are retransmitted at an interval
 // that starts at T2 seconds and doubles after every retransmission, capping at
 // 1200 ms. T2 has a recommended initial value of 150 ms. Each non-Hello message

@@ -291,6 +291,7 @@ func TestNotRunning(t *testing.T) {
 		t.Errorf("before Start: %v", err)
 	}
 	s.Start(time.Time{})
+	s.NextPacket()
 	s.Close()
 	if err := s.Receive(time.Time{}, theirs); err != DropClosed {
 		t.Errorf("after Close: %v", err)

@@ -216,7 +216,9 @@ func (s *Session) Drops() map[string]uint64 {
 	return drops
 }
 
-// Close wipes what is secret. The session then drops everything.
+// Close wipes what is secret. The session then drops everything and is silent,
+// but for what NextPacket already held: the Error of a session that has just
+// failed may still go out.
 func (s *Session) Close() {
 	s.stop(closed)
 	for _, e := range s.events {
@@ -224,7 +226,7 @@ func (s *Session) Close() {
 			k.wipe()
 		}
 	}
-	s.queue, s.events = nil, nil
+	s.events = nil
 }
 
 // stop leaves the exchange for good, for failed or closed.
