@@ -12,8 +12,8 @@ import (
 
 const (
 	// stall is how long a device may deliver or take nothing before it counts
-	// as lost.
-	stall = 2 * time.Second
+	// as lost. A virtual one may sleep two seconds before its first sound.
+	stall = 3 * time.Second
 	// unread is how much sound waits for its reader, at most, besides what came
 	// last: a microphone that nobody has listened to yet does not delay what it
 	// hears from then on.

@@ -33,7 +33,9 @@ func otoContext() (*oto.Context, error) {
 	if c := otoShared.context; c != nil && c.Err() == nil {
 		return c, nil
 	}
-	quietALSA()
+	if !hasDefaultSpeaker() {
+		return nil, errNoSound
+	}
 	c, ready, err := oto.NewContextWithOptions(&oto.NewContextOptions{
 		SampleRate:   audio.SampleRate,
 		ChannelCount: 1,
