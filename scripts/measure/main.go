@@ -1,6 +1,6 @@
 // Measure compares what was said with what was heard, for the scripts.
 //
-//	measure speech OUT.wav         write the program's own speech
+//	measure speech OUT.wav TIMES   write the program's own speech, a second of silence after each time
 //	measure alike SAID HEARD       print how alike they are and how much later HEARD is
 //
 // Sound is mono at 8 kHz: FILE.wav (16 bit), FILE.raw (16 bit little-endian),
@@ -11,7 +11,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 
+	"securecall/audio"
 	"securecall/audio/speech"
 )
 
@@ -24,8 +27,13 @@ func main() {
 
 func run(args []string) error {
 	switch {
-	case len(args) == 2 && args[0] == "speech":
-		return writeWAV(args[1], speech.Samples())
+	case len(args) == 3 && args[0] == "speech":
+		times, err := strconv.Atoi(args[2])
+		if err != nil || times < 1 {
+			return fmt.Errorf("%s: not a number of times", args[2])
+		}
+		once := append(speech.Samples(), make([]int16, audio.SampleRate)...)
+		return writeWAV(args[1], slices.Repeat(once, times))
 	case len(args) == 3 && args[0] == "alike":
 		said, err := read(args[1])
 		if err != nil {
@@ -43,7 +51,7 @@ func run(args []string) error {
 			m.correlation, ms(m.delay), ms(m.least), ms(m.most), m.windows)
 		return nil
 	}
-	return fmt.Errorf("usage: measure speech OUT.wav | measure alike SAID HEARD")
+	return fmt.Errorf("usage: measure speech OUT.wav TIMES | measure alike SAID HEARD")
 }
 
 func ms(samples int) float64 { return float64(samples) / 8 }
