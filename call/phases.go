@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -26,6 +27,10 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 	}
 	if f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts {
 		c.restarts++
+		for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
+			c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
+		}
+		c.session.Close()
 		if err := c.newSession(); err != nil {
 			c.end(now, ReasonFault, err)
 			return
