@@ -1,0 +1,195 @@
+//go:build unix
+
+package device
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"securecall/audio"
+)
+
+func TestSplitWords(t *testing.T) {
+	for s, want := range map[string][]string{
+		"cat":                         {"cat"},
+		"  sox  -t raw\t- ":           {"sox", "-t", "raw", "-"},
+		`play "my file" 'a "b" c' d`:  {"play", "my file", `a "b" c`, "d"},
+		`x --name="two words"tail ''`: {"x", "--name=two wordstail", ""},
+		`x \n $HOME * ; | &`:          {"x", `\n`, "$HOME", "*", ";", "|", "&"},
+		`x "it's"`:                    {"x", "it's"},
+		"x 'Grüße' y":                 {"x", "Grüße", "y"},
+		"":                            nil,
+		"   ":                         nil,
+		"'' x":                        nil,
+		"x 'open":                     nil,
+		`x "open`:                     nil,
+	} {
+		got, err := splitWords(s)
+		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
+			t.Errorf("%q: %q, %v, want %q", s, got, err, want)
+		}
+	}
+}
+
+func FuzzSplitWords(f *testing.F) {
+	f.Add(`play "my file" 'x'`)
+	f.Fuzz(func(t *testing.T, s string) {
+		words, err := splitWords(s)
+		if err != nil {
+			return
+		}
+		// Each word in quotes that it does not contain is that word again.
+		var quoted []string
+		for _, w := range words {
+			q := `'`
+			if strings.Contains(w, q) {
+				q = `"`
+			}
+			if strings.Contains(w, q) {
+				return
+			}
+			quoted = append(quoted, q+w+q)
+		}
+		again, err := splitWords(strings.Join(quoted, " "))
+		if err != nil || !slices.Equal(again, words) {
+			t.Fatalf("%q: %q, and again %q, %v", s, words, again, err)
+		}
+	})
+}
+
+// What a program writes is heard, with silence until it comes, and then it
+// has ended.
+func TestExecSource(t *testing.T) {
+	var raw []byte
+	for i := 1; i <= 5; i++ {
+		raw = append(raw, rawOf(numbered(i))...)
+	}
+	path := writeFile(t, "five frames.raw", raw)
+	source, err := OpenSource(fmt.Sprintf("exec:cat '%s'", path), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for {
+		var f audio.Frame
+		err := source.ReadFrame(&f)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f != (audio.Frame{}) {
+			got = append(got, rawOf(f)...)
+		}
+	}
+	if !bytes.Equal(got, raw) {
+		t.Errorf("%d octets came, of %d", len(got), len(raw))
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A program sees the end of its input before it is asked to end, so that it
+// can complete what it writes.
+func TestExecSink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.raw")
+	sink, err := OpenSink(fmt.Sprintf(`exec:sh -c 'cat > "$0"' %s`, path), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []byte
+	for i := range 5 {
+		f := numbered(i)
+		want = append(want, rawOf(f)...)
+		if err := sink.WriteFrame(&f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d octets came, of %d, %v", len(got), len(want), err)
+	}
+}
+
+// A program that has ended takes no more sound.
+func TestExecSinkEnds(t *testing.T) {
+	sink, err := OpenSink("exec:true", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		var f audio.Frame
+		err = sink.WriteFrame(&f)
+	}
+	var e *Error
+	if !errors.As(err, &e) || e.Spec != "exec:true" {
+		t.Errorf("it ended with %v", err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Close ends a program that will not end by itself, and what it started.
+func TestExecIsEnded(t *testing.T) {
+	for name, script := range map[string]string{
+		"asked":  `sleep 1000 & echo $! > "$0"; wait`,
+		"forced": `trap "" TERM; sleep 1000 & echo $! > "$0"; wait`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pid")
+			source, err := OpenSource(fmt.Sprintf("exec:sh -c '%s' %s", script, path), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid := 0
+			for deadline := time.Now().Add(10 * time.Second); pid == 0; {
+				var f audio.Frame
+				if err := source.ReadFrame(&f); err != nil {
+					t.Fatal(err)
+				}
+				b, _ := os.ReadFile(path)
+				pid, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+				if time.Now().After(deadline) {
+					t.Fatal("the program has not begun")
+				}
+			}
+			begin := time.Now()
+			if err := source.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took > 3*time.Second || name == "asked" && took > notice {
+				t.Errorf("it took %v", took)
+			}
+			for deadline := time.Now().Add(2 * time.Second); running(pid); {
+				if time.Now().After(deadline) {
+					t.Fatal("what the program started still runs")
+				}
+			}
+		})
+	}
+}
+
+// running tells whether there is such a process, but for one that has ended
+// and was not yet taken note of by its parent.
+func running(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || !bytes.Contains(stat, []byte(") Z "))
+}
