@@ -56,7 +56,10 @@ func (c *capture) push(raw []byte) {
 		copy(c.buf[:], c.buf[over:c.n])
 		c.n = unread
 	}
-	raw = raw[max(0, len(raw)-2*longest):]
+	if over := len(raw) - 2*longest; over > 0 {
+		raw = raw[over:]
+		c.n = 0 // what came before it is older still
+	}
 	for ; len(raw) >= 2; raw = raw[2:] {
 		c.buf[c.n] = int16(binary.LittleEndian.Uint16(raw))
 		c.n++

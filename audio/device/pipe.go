@@ -111,7 +111,7 @@ type pipeSink struct {
 	clock   *clock
 	frames  chan audio.Frame
 	done    chan struct{} // closed when pump has ended
-	failure error         // why it did; read after that
+	failure error         // why it did, unless by Close; read after that
 	once    sync.Once
 	quit    chan struct{}
 	release func() error // closes the pipe and ends the program at its other end
@@ -134,9 +134,10 @@ func newPipeSink(spec string, w io.Writer, release func() error) *pipeSink {
 
 func (s *pipeSink) WriteFrame(f *audio.Frame) error {
 	select {
-	case <-s.quit:
-		return os.ErrClosed
 	case <-s.done:
+		if s.failure == nil {
+			return os.ErrClosed
+		}
 		return s.failure
 	default:
 	}

@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	pulseTimeout   = time.Second // of one request, and of one write
-	pulseHeader    = 20          // octets before each message
-	pulseLargest   = 1 << 20     // octets of a message; a list of devices is a few thousand
-	pulseCookie    = 256         // octets
-	pulsePort      = "4713"
-	pulseLongest   = 256 // octets of a device's name
-	pulseCookieVar = "PULSE_COOKIE"
+	pulseTimeout = time.Second // of one request, and of one write
+	pulseHeader  = 20          // octets before each message: its length, its stream, and more
+	pulseControl = 0xffffffff  // the stream of what is no sound
+	pulseLargest = 1 << 20     // octets of a message; a list of devices is a few thousand
+	pulseLongest = 256         // octets of a device's name
+	pulseCookie  = 256         // octets of the key to the server
+	pulsePort    = "4713"
 )
 
 // errNoServer is why there is no connection where nothing listens.
@@ -124,7 +124,7 @@ func (c *pulseConn) greet() error {
 	c.client.SetTimeout(pulseTimeout)
 	c.client.Open(c)
 
-	path := os.Getenv(pulseCookieVar)
+	path := os.Getenv("PULSE_COOKIE")
 	if path == "" {
 		config, err := os.UserConfigDir()
 		if err == nil {
@@ -190,10 +190,11 @@ func (c *pulseConn) fail(err error) {
 
 func (c *pulseConn) close() { _ = c.conn.Close() }
 
-// Read gives the library whole messages only: it would not survive one that a
-// dying server has begun.
+// Read gives the library only whole messages, and of those only what we have a
+// use for: it would not survive one that a dying server has begun, and prints
+// what it does not know.
 func (c *pulseConn) Read(p []byte) (int, error) {
-	if c.message.Len() == 0 {
+	for c.message.Len() == 0 {
 		if err := c.readMessage(); err != nil {
 			c.fail(errors.New("the sound server has ended"))
 			return 0, err
@@ -213,14 +214,33 @@ func (c *pulseConn) readMessage() error {
 	if size > pulseLargest {
 		return io.EOF
 	}
-	if total := pulseHeader + size; total > len(c.buf) {
+	total := pulseHeader + size
+	if total > len(c.buf) {
 		c.buf = append(c.buf[:pulseHeader], make([]byte, size)...)
 	}
-	if _, err := io.ReadFull(c.conn, c.buf[pulseHeader:pulseHeader+size]); err != nil {
+	if _, err := io.ReadFull(c.conn, c.buf[pulseHeader:total]); err != nil {
 		return io.EOF
 	}
-	c.message.Reset(c.buf[:pulseHeader+size])
+	if ours(c.buf[:total]) {
+		c.message.Reset(c.buf[:total])
+	}
 	return nil
+}
+
+// ours tells whether a message is sound, an answer, or news of a stream. Those
+// that are no sound begin with their kind and with a number.
+func ours(message []byte) bool {
+	if binary.BigEndian.Uint32(message[4:]) != pulseControl {
+		return true
+	}
+	if len(message) < pulseHeader+10 {
+		return false
+	}
+	switch binary.BigEndian.Uint32(message[pulseHeader+1:]) {
+	case proto.OpError, proto.OpReply, proto.OpRequest, proto.OpPlaybackStreamKilled, proto.OpRecordStreamKilled:
+		return true
+	}
+	return false
 }
 
 // Write does not wait for a server that hangs.

@@ -1,0 +1,146 @@
+package device
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"securecall/audio"
+)
+
+// Pieces of any size become frames, and no sample is lost on the way.
+func TestCaptureReframes(t *testing.T) {
+	var want, got []int16
+	c := newCapture("default")
+	for i := range 200 {
+		var piece []int16
+		for range i * 7 % 331 {
+			piece = append(piece, int16(len(want)+len(piece)))
+		}
+		want = append(want, piece...)
+		c.push(littleEndian(piece))
+		for c.n >= audio.FrameSamples {
+			var f audio.Frame
+			if err := c.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, f[:]...)
+		}
+	}
+	if len(want)-len(got) >= audio.FrameSamples || !slices.Equal(got, want[:len(got)]) {
+		t.Errorf("%d samples came out of %d, or others", len(got), len(want))
+	}
+}
+
+// What nobody has read is dropped, oldest first.
+func TestCaptureDropsTheOldest(t *testing.T) {
+	for _, piece := range []int{1, 80, 160, 441, longest, longest + 5000} {
+		c := newCapture("default")
+		pcm := make([]int16, piece)
+		last := int16(0)
+		for range 2*(unread+longest)/piece + 3 {
+			for i := range pcm {
+				last++
+				pcm[i] = last
+			}
+			c.push(littleEndian(pcm))
+		}
+		if most := unread + min(piece, longest); c.n > most {
+			t.Errorf("pieces of %d: %d samples wait", piece, c.n)
+		}
+		for i, x := range c.buf[:c.n] {
+			if want := last - int16(c.n-1-i); x != want {
+				t.Fatalf("pieces of %d: sample %d of %d is %d, want %d", piece, i, c.n, x, want)
+			}
+		}
+	}
+}
+
+// A device that delivers nothing more is lost, soon and with a hint.
+func TestCaptureStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCapture("headset")
+		c.push(make([]byte, frameOctets))
+		var f audio.Frame
+		if err := c.ReadFrame(&f); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		err := c.ReadFrame(&f)
+		var e *Error
+		if !errors.As(err, &e) || e.Spec != "headset" || e.File || e.Hint == "" {
+			t.Errorf("it ended with %v", err)
+		}
+		if took := time.Since(begin); took != stall {
+			t.Errorf("that took %v", took)
+		}
+	})
+}
+
+func TestCaptureEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		released := 0
+		lost, closed := newCapture("a"), newCapture("b")
+		for _, c := range []*capture{lost, closed} {
+			c.release = func() { released++ }
+		}
+		ends := make(chan error)
+		for _, c := range []*capture{lost, closed} {
+			go func() {
+				var f audio.Frame
+				ends <- c.ReadFrame(&f)
+			}()
+		}
+		synctest.Wait()
+		lost.end.lose(errGone)
+		lost.end.lose(errStalled)
+		if err := <-ends; !errors.Is(err, errGone) {
+			t.Errorf("lost: %v", err)
+		}
+		closed.Close()
+		closed.Close()
+		if err := <-ends; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+		lost.Close()
+		if released != 2 {
+			t.Errorf("released %d times", released)
+		}
+	})
+}
+
+// What opens too late is released, and nobody waits for it.
+func TestWithinGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		released := 0
+		begin := time.Now()
+		_, err := within(time.Second, func() (int, error) {
+			time.Sleep(time.Minute)
+			return 7, nil
+		}, func(v int) { released += v })
+		if err == nil || time.Since(begin) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if released != 7 {
+			t.Error("it was not released")
+		}
+	})
+}
+
+func BenchmarkCapture(b *testing.B) {
+	c := newCapture("default")
+	raw := make([]byte, frameOctets)
+	b.ReportAllocs()
+	for b.Loop() {
+		var f audio.Frame
+		c.push(raw)
+		if err := c.ReadFrame(&f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
