@@ -43,13 +43,14 @@ await 10 grep -qs "listening on" "$work/tcpdump"
 # The caller speaks; the other side is silent all along.
 (exec ip netns exec "$b" "$ROOT/securecall" listen --accept all --once --json --mic none --speaker "$work/heard.wav" >"$work/b" 2>&1) &
 listener=$! pids+=($!)
-await 10 grep -qs '"listening"' "$work/b" || { cat "$work/b"; exit 1; }
+await 10 told "$work/b" listening || { cat "$work/b"; exit 1; }
 called=0
 timeout 60 ip netns exec "$a" "$ROOT/securecall" dial --json --mic "$work/said.wav" --speaker none --hangup-at-eof 192.0.2.2 >"$work/a" 2>&1 || called=$?
 check "the caller's status is 0" test $called = 0
-check "the called side's status is 0" test "$(status $listener)" = 0
-sas() { sed -n 's/.*"event":"secured".*"sas":"\([^"]*\)".*/\1/p' "$work/$1"; }
-check "both show the same SAS ($(sas a))" test -n "$(sas a)" -a "$(sas a)" = "$(sas b)"
+reap $listener
+check "the called side's status is 0" test "$status" = 0
+sas=$(field "$work/a" secured sas)
+check "both show the same SAS ($sas)" test -n "$sas" -a "$sas" = "$(field "$work/b" secured sas)"
 alike=$("$work/measure" alike "$work/said.wav" "$work/heard.wav")
 check "the speech arrived: $alike" is "$(awk '{print $2}' <<<"$alike")" ">" 0.95
 

@@ -48,9 +48,18 @@ end() {
 }
 gone() { ! alive "$1"; }
 
-# status PID: the exit status of a child, without set -e's opinion of it.
-status() {
-	local s=0
-	wait "$1" || s=$?
-	echo "$s"
+# reap PID: waits for a child and puts its exit status into $status.
+reap() {
+	status=0
+	wait "$1" || status=$?
 }
+
+# field FILE EVENT NAME: from the last such event that --json wrote; not time,
+# which stands before the event's name.
+field() { sed -n "s/.*\"event\":\"$2\".*\"$3\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$1" | tail -1; }
+
+# when FILE EVENT: seconds since 1970.
+when() { date -d "$(sed -n "s/.*\"time\":\"\([^\"]*\)\",\"event\":\"$2\".*/\1/p" "$1" | tail -1)" +%s.%N; }
+
+# told FILE EVENT: has it been written?
+told() { grep -qs "\"event\":\"$2\"" "$1"; }
