@@ -20,11 +20,9 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 		}
 		timer.Reset(time.Until(e.deadline()))
 		// Calls that have keys come before strangers, however many these are.
-		select {
-		case d := <-e.inbox:
-			e.take(d)
-			continue
-		default:
+		strangers := e.doorstep
+		if len(e.inbox) > 0 {
+			strangers = nil
 		}
 		select {
 		case <-cancelled:
@@ -36,7 +34,7 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 			}
 		case d := <-e.inbox:
 			e.take(d)
-		case d := <-e.doorstep:
+		case d := <-strangers:
 			e.take(d)
 		case n := <-e.notes:
 			e.heed(time.Now(), n)
