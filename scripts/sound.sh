@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Calls through a sound server: PulseAudio with null sinks as microphone and
+# speaker, started, ended and killed by this script, in a home of its own.
+#   - What is said into one side's microphone comes out of the other side's
+#     speaker; how alike it is and how much later, apart for Oto (the default
+#     speaker, through ALSA), pulse (a speaker by its name) and the build
+#     without cgo.
+#   - The sound server dies in mid-call: status 30 and a message, no hang.
+#   - There is none to begin with: the same.
+#   - The tests of audio/device that need a sound server.
+# Needs pulseaudio, pulseaudio-utils, libasound2-plugins, and a build with cgo.
+. "$(dirname "$0")/lib.sh"
+
+work=$(mktemp -d)
+pids=()
+cleanup() {
+	end "${pids[@]}"
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+cgo=$work/securecall static=$work/securecall-static
+CGO_ENABLED=1 go build -o "$cgo" .
+CGO_ENABLED=0 go build -o "$static" .
+go build -o "$work/measure" ./scripts/measure
+"$work/measure" speech "$work/said.wav" 2
+
+check "the tests of audio/device that need a sound server" go test -count=1 -tags pulse ./audio/device
+
+export HOME=$work XDG_RUNTIME_DIR=$work/run XDG_CONFIG_HOME=$work/config
+export PULSE_RUNTIME_PATH=$work/pulse PULSE_SERVER=unix:$work/socket
+mkdir -m 700 "$XDG_RUNTIME_DIR" "$XDG_CONFIG_HOME" "$PULSE_RUNTIME_PATH"
+echo 'pcm.!default { type pulse } ctl.!default { type pulse }' >"$HOME/.asoundrc"
+
+# One sink of two channels, so that one recording has both on one clock: the
+# left is what is said into the microphone, the right what the speaker plays.
+cat >"$work/pulse.pa" <<P
+load-module module-native-protocol-unix auth-anonymous=1 socket=$work/socket
+load-module module-null-sink sink_name=room rate=48000 channels=2 channel_map=front-left,front-right
+load-module module-remap-sink sink_name=mouth master=room channels=1 master_channel_map=front-left channel_map=mono remix=no
+load-module module-remap-sink sink_name=ear master=room channels=1 master_channel_map=front-right channel_map=mono remix=no
+load-module module-remap-source source_name=mic master=room.monitor channels=1 master_channel_map=front-left channel_map=mono remix=no
+P
+pulseaudio -n -F "$work/pulse.pa" --daemonize=no --exit-idle-time=-1 --use-pid-file=no \
+	--realtime=no --high-priority=no >"$work/pulse.log" 2>&1 &
+server=$!
+pids+=("$server")
+await 10 eval 'pactl list short sources 2>/dev/null | grep -q mic' || { cat "$work/pulse.log"; exit 1; }
+
+# talk NAME BINARY MIC SPEAKER: a call whose dialer has that microphone and
+# whose listener that speaker; their pids in $dialer and $listener.
+talk() {
+	PULSE_SINK=ear "$2" listen --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
+	listener=$! pids+=($!)
+	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }
+	"$2" dial --json --mic "$3" --speaker none \
+		"$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/$1-b")" >"$work/$1-a" 2>&1 &
+	dialer=$! pids+=($!)
+	await 10 told "$work/$1-a" answered || { cat "$work/$1-a" "$work/$1-b" && exit 1; }
+}
+
+through() { # NAME BINARY SPEAKER
+	talk "$1" "$2" mic "$3"
+	parec -d room.monitor --raw --rate=8000 --channels=2 --format=s16le --latency-msec=20 >"$work/$1.raw" &
+	local recorder=$! alike words
+	pids+=("$recorder")
+	sleep 1 # the devices settle
+	paplay -d mouth "$work/said.wav"
+	sleep 1
+	end "$recorder"
+	kill -INT "$dialer"
+	reap "$dialer"
+	check "$1: the call ended normally (status $status)" test $status = 0
+	reap "$listener"
+	alike=$("$work/measure" alike "$work/$1.raw:0/2" "$work/$1.raw:1/2") || alike="correlation 0 delay_ms 9999"
+	read -r -a words <<<"$alike"
+	check "$1: heard is what was said: correlation ${words[1]}" is "${words[1]}" ">" 0.9
+	check "$1: ${words[3]} ms from microphone to speaker (${words[5]} to ${words[7]})" is "${words[3]}" "<" 400
+	# The control: the speaker is not simply the microphone.
+	check "$1: and not at once" is "${words[3]}" ">" 60
+}
+through oto "$cgo" default
+through pulse "$cgo" ear
+through static "$static" default
+
+# Three calls at once lose their server.
+talk lost-mic "$cgo" mic none
+mic=$dialer
+talk lost-oto "$cgo" tone:440 default
+oto=$listener
+talk lost-pulse "$cgo" tone:440 ear
+pulse=$listener
+sleep 1
+{
+	kill -9 "$server"
+	wait "$server" || true
+} 2>/dev/null # no news of it from the shell
+lost() { # WHAT PID OUTPUT
+	if ! await 10 gone "$2"; then
+		fail "$1: hangs 10 s after the sound server has died"
+		return
+	fi
+	reap "$2"
+	local message
+	message=$(field "$3" error message)
+	check "$1: status $status: $message" test $status = 30 -a -n "$message"
+}
+lost "microphone lost (pulse)" "$mic" "$work/lost-mic-a"
+lost "speaker lost (Oto)" "$oto" "$work/lost-oto-b"
+lost "speaker lost (pulse)" "$pulse" "$work/lost-pulse-b"
+
+for binary in "$cgo" "$static"; do
+	status=0
+	timeout 15 "$binary" dial --mic default --speaker none 127.0.0.1:9 >"$work/out" 2>&1 || status=$?
+	check "no sound server, ${binary##*/}: status $status: $(grep -m1 securecall: "$work/out")" test $status = 30
+done
+exit "$failed"
