@@ -3,7 +3,9 @@
 package device
 
 import (
+	"bytes"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/gen2brain/malgo"
@@ -81,18 +83,31 @@ func openMalgoSource(spec string) (audio.Source, error) {
 	return c, nil
 }
 
-// malgoID finds a microphone by its name.
+// malgoID finds a microphone by the name that listMalgo gives it.
 func malgoID(context *malgo.AllocatedContext, name string) *malgo.DeviceID {
-	infos, err := context.Devices(malgo.Capture)
+	devices, err := context.Devices(malgo.Capture)
 	if err != nil {
 		return nil
 	}
-	for i := range infos {
-		if infos[i].Name() == name {
-			return &infos[i].ID
+	for i := range devices {
+		if got, real := malgoName(&devices[i]); real && got == name {
+			return &devices[i].ID
 		}
 	}
 	return nil
+}
+
+// malgoName is a device's name. ALSA has names for much that is no device: it
+// is one if it is a card's, or the default.
+func malgoName(d *malgo.DeviceInfo) (name string, real bool) {
+	if runtime.GOOS != "linux" {
+		return d.Name(), true
+	}
+	id, _, _ := bytes.Cut(d.ID[:], []byte{0})
+	if string(id) == "default" {
+		return "default", true
+	}
+	return d.Name(), bytes.HasPrefix(id, []byte(":")) // :CARD,DEVICE
 }
 
 // listMalgo lists microphones.
@@ -107,14 +122,19 @@ func listMalgo() []Info {
 		return nil
 	}
 	var infos []Info
+	hasDefault := false
 	for i := range devices {
-		infos = append(infos, Info{
-			Name:    devices[i].Name(),
-			Label:   devices[i].Name(),
-			Driver:  "miniaudio",
-			Input:   true,
-			Default: devices[i].IsDefault != 0,
-		})
+		name, real := malgoName(&devices[i])
+		if !real {
+			continue
+		}
+		info := Info{Name: name, Label: devices[i].Name(), Driver: "miniaudio", Input: true, Default: devices[i].IsDefault != 0}
+		hasDefault = hasDefault || info.Default
+		infos = append(infos, info)
+	}
+	// With a card ALSA has a default, whether it lists it or not.
+	if len(infos) > 0 && !hasDefault {
+		infos = slices.Insert(infos, 0, Info{Name: "default", Label: "default microphone", Driver: "miniaudio", Input: true, Default: true})
 	}
 	return infos
 }

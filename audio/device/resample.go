@@ -3,6 +3,7 @@ package device
 import (
 	"io"
 	"math"
+	"sync"
 
 	"securecall/audio"
 )
@@ -15,6 +16,7 @@ const (
 	sincGrain  = 512   // values tabled between two of them, interpolated linearly
 	sincEdge   = 0.947 // where the filter is half closed, of half the lower rate
 	kaiserBeta = 7.86
+	keepTaps   = 1 << 16 // values of the filter to be kept, for all places together
 )
 
 // A resampler turns samples of any rate into samples at 8 kHz. It computes
@@ -22,10 +24,12 @@ const (
 type resampler struct {
 	pull func() (float64, error) // the input, and its end or failure
 
-	rate   int       // of the input, Hz
-	narrow float64   // the filter's zero crossings, an input sample
-	reach  int       // how many input samples the filter sees on each side
-	kernel []float64 // from its centre outward
+	rate   int         // of the input, Hz
+	narrow float64     // the filter's zero crossings, an input sample
+	reach  int         // how many input samples the filter sees on each side
+	grid   int         // the places between two input samples are multiples of this, in 1/8000
+	kept   [][]float64 // the filter for each; nil where they are too many
+	row    []float64   // the filter for the current place, where it is not kept
 
 	buf     []float64 // input; 2 reach + 1 samples from at on are around the current place
 	at      int
@@ -40,16 +44,28 @@ type resampler struct {
 func newResampler(rate int, pull func() (float64, error)) *resampler {
 	narrow := sincEdge * min(1, float64(audio.SampleRate)/float64(rate))
 	reach := int(math.Ceil(sincZeros / narrow))
-	return &resampler{
+	r := &resampler{
 		pull:    pull,
 		rate:    rate,
 		narrow:  narrow,
 		reach:   reach,
-		kernel:  sincKernel(),
+		grid:    gcd(rate, audio.SampleRate),
+		row:     make([]float64, 2*reach+1),
 		buf:     make([]float64, 4*(2*reach+1)),
 		waiting: reach + 1,
 		left:    reach + 1,
 	}
+	if rate != audio.SampleRate {
+		r.keep()
+	}
+	return r
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 // next returns the next sample at 8 kHz.
@@ -64,20 +80,53 @@ func (r *resampler) next() (float64, error) {
 		return 0, r.err
 	}
 	sum := 0.0
-	off := float64(r.part) / audio.SampleRate
-	for i, x := range r.buf[r.at : r.at+2*r.reach+1] {
-		at := math.Abs(float64(i-r.reach)-off) * r.narrow * sincGrain
-		n := int(at)
-		if n >= len(r.kernel)-1 {
-			continue
-		}
-		frac := at - float64(n)
-		sum += x * (r.kernel[n] + frac*(r.kernel[n+1]-r.kernel[n]))
+	line := r.buf[r.at : r.at+2*r.reach+1]
+	for i, tap := range r.taps() {
+		sum += line[i] * tap
 	}
 	r.part += r.rate
 	r.waiting = r.part / audio.SampleRate
 	r.part %= audio.SampleRate
-	return sum * r.narrow, nil
+	return sum, nil
+}
+
+// taps is the filter for the current place between two input samples.
+func (r *resampler) taps() []float64 {
+	if r.kept == nil {
+		r.compute(r.row, r.part)
+		return r.row
+	}
+	return r.kept[r.part/r.grid]
+}
+
+// compute writes the filter for a place, in 1/8000, to row.
+func (r *resampler) compute(row []float64, part int) {
+	kernel := sincKernel()
+	off := float64(part) / audio.SampleRate
+	for i := range row {
+		at := math.Abs(float64(i-r.reach)-off) * r.narrow * sincGrain
+		n := int(at)
+		if n >= len(kernel)-1 {
+			row[i] = 0
+			continue
+		}
+		frac := at - float64(n)
+		row[i] = r.narrow * (kernel[n] + frac*(kernel[n+1]-kernel[n]))
+	}
+}
+
+// keep computes the filters for all places once, where they are few: for the
+// usual rates.
+func (r *resampler) keep() {
+	places := audio.SampleRate / r.grid
+	if places*len(r.row) > keepTaps {
+		return
+	}
+	r.kept = make([][]float64, places)
+	for i := range r.kept {
+		r.kept[i] = make([]float64, len(r.row))
+		r.compute(r.kept[i], i*r.grid)
+	}
 }
 
 // shift takes in one input sample; beyond the end there is silence.
@@ -97,8 +146,9 @@ func (r *resampler) shift() {
 	r.buf[r.at+2*r.reach] = x
 }
 
-// sincKernel is one side of the filter: sincGrain values a zero crossing.
-func sincKernel() []float64 {
+// sincKernel is one side of the filter, sincGrain values a zero crossing; it
+// is computed once, and not changed.
+var sincKernel = sync.OnceValue(func() []float64 {
 	kernel := make([]float64, sincZeros*sincGrain+1)
 	kernel[0] = 1
 	for i := 1; i < len(kernel); i++ {
@@ -108,7 +158,7 @@ func sincKernel() []float64 {
 		kernel[i] = sinc * bessel0(kaiserBeta*math.Sqrt(max(0, 1-u*u))) / bessel0(kaiserBeta)
 	}
 	return kernel
-}
+})
 
 // bessel0 is the modified Bessel function of the first kind and order zero.
 func bessel0(x float64) float64 {
