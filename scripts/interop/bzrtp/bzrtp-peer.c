@@ -1,0 +1,296 @@
+/*
+ * bzrtp-peer: a ZRTP endpoint of Belledonne's libbzrtp that speaks PCMU over
+ * SRTP on one UDP port, for calls with securecall (scripts/interop.sh).
+ *
+ * A program of its own, and only a test: libbzrtp is under the GPL, and
+ * securecall neither links nor ships it.
+ *
+ *   bzrtp-peer [-d PORT] -h HASH -c CIPHER -a AUTH -k AGREEMENT -s SAS SAY HEARD
+ *
+ * Without -d it waits for a peer; with it, it dials 127.0.0.1:PORT. It prints
+ * "port N", then "secure SAS HASH CIPHER AUTH AGREEMENT" with libbzrtp's numbers,
+ * and at last how it ended: "bye" or "timeout". SAY is sent in packets of 160
+ * octets, then silence; the payloads that come are appended to HEARD in the
+ * order of their arrival. A dialler says BYE a while after SAY.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <arpa/inet.h>
+#include <bzrtp/bzrtp.h>
+#include <poll.h>
+#include <srtp2/srtp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FRAME = 160, LEAD = 15, LIMIT_MS = 15000, GRACE_MS = 700 };
+
+struct peer {
+	int fd;
+	struct sockaddr_in to; /* sin_port 0: not known yet */
+	uint32_t ssrc;
+	bzrtpContext_t *zrtp;
+	srtp_t out, in; /* NULL: no keys */
+	int secure;
+};
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void put16(uint8_t *b, uint16_t v) { b[0] = v >> 8, b[1] = v & 255; }
+static void put32(uint8_t *b, uint32_t v) { put16(b, v >> 16), put16(b + 2, v & 0xffff); }
+
+static void transmit(struct peer *p, const void *b, size_t n)
+{
+	/* A packet that the system refuses is lost like any other. */
+	(void)!sendto(p->fd, b, n, 0, (struct sockaddr *)&p->to, sizeof p->to);
+}
+
+static int on_send(void *data, const uint8_t *packet, uint16_t length)
+{
+	transmit(data, packet, length);
+	return 0;
+}
+
+/* make_srtp: a session of one direction with the profile that was agreed on. */
+static srtp_t make_srtp(const bzrtpSrtpSecrets_t *s, int sending)
+{
+	static uint8_t key[32 + 14];
+	const uint8_t *k = sending ? s->selfSrtpKey : s->peerSrtpKey;
+	const uint8_t *salt = sending ? s->selfSrtpSalt : s->peerSrtpSalt;
+	size_t n = sending ? s->selfSrtpKeyLength : s->peerSrtpKeyLength;
+	srtp_policy_t policy;
+	srtp_t session;
+
+	memset(&policy, 0, sizeof policy);
+	if (s->cipherAlgo == ZRTP_CIPHER_AES3) {
+		srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(&policy.rtcp);
+		if (s->authTagAlgo == ZRTP_AUTHTAG_HS32)
+			srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32(&policy.rtp);
+		else
+			srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(&policy.rtp);
+	} else {
+		srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtcp);
+		if (s->authTagAlgo == ZRTP_AUTHTAG_HS32)
+			srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32(&policy.rtp);
+		else
+			srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtp);
+	}
+	memcpy(key, k, n);
+	memcpy(key + n, salt, 14);
+	policy.key = key;
+	policy.ssrc.type = sending ? ssrc_any_outbound : ssrc_any_inbound;
+	policy.window_size = 128;
+	if (srtp_create(&session, &policy) != srtp_err_status_ok) {
+		fputs("srtp_create failed\n", stderr);
+		exit(1);
+	}
+	return session;
+}
+
+static int on_secrets(void *data, const bzrtpSrtpSecrets_t *s, uint8_t part)
+{
+	struct peer *p = data;
+	if ((part & ZRTP_SRTP_SECRETS_FOR_SENDER) && !p->out)
+		p->out = make_srtp(s, 1);
+	if ((part & ZRTP_SRTP_SECRETS_FOR_RECEIVER) && !p->in)
+		p->in = make_srtp(s, 0);
+	return 0;
+}
+
+static int on_start(void *data, const bzrtpSrtpSecrets_t *s, int32_t verified)
+{
+	struct peer *p = data;
+	(void)verified;
+	p->secure = 1;
+	printf("secure %s %d %d %d %d\n", s->sas, s->hashAlgo, s->cipherAlgo, s->authTagAlgo, s->keyAgreementAlgo);
+	fflush(stdout);
+	return 0;
+}
+
+static const struct algorithm {
+	const char *name;
+	uint8_t kind, number;
+} algorithms[] = {
+	{"S256", ZRTP_HASH_TYPE, ZRTP_HASH_S256},
+	{"S384", ZRTP_HASH_TYPE, ZRTP_HASH_S384},
+	{"AES1", ZRTP_CIPHERBLOCK_TYPE, ZRTP_CIPHER_AES1},
+	{"AES3", ZRTP_CIPHERBLOCK_TYPE, ZRTP_CIPHER_AES3},
+	{"HS32", ZRTP_AUTHTAG_TYPE, ZRTP_AUTHTAG_HS32},
+	{"HS80", ZRTP_AUTHTAG_TYPE, ZRTP_AUTHTAG_HS80},
+	{"X255", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_X255},
+	{"DH2k", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_DH2k},
+	{"DH3k", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_DH3k},
+	{"B32", ZRTP_SAS_TYPE, ZRTP_SAS_B32},
+	{"B256", ZRTP_SAS_TYPE, ZRTP_SAS_B256},
+};
+
+/* offer: only this algorithm; libbzrtp adds what every endpoint must have. */
+static void offer(struct peer *p, const char *name)
+{
+	for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
+		if (!strcmp(algorithms[i].name, name)) {
+			uint8_t list[7] = {algorithms[i].number};
+			bzrtp_setSupportedCryptoTypes(p->zrtp, algorithms[i].kind, list, 1);
+			return;
+		}
+	fprintf(stderr, "unknown algorithm %s\n", name);
+	exit(2);
+}
+
+/* begin: the peer's address is known, ZRTP starts. */
+static void begin(struct peer *p)
+{
+	if (bzrtp_startChannelEngine(p->zrtp, p->ssrc) != 0) {
+		fputs("bzrtp_startChannelEngine failed\n", stderr);
+		exit(1);
+	}
+}
+
+/* say: one packet of speech, or of silence before it (LEAD packets: a callee
+ * that opens its sound first is not expected to hear them) and after its end. */
+static void say(struct peer *p, FILE *from, uint16_t *seq, uint32_t *timestamp)
+{
+	uint8_t b[12 + FRAME + SRTP_MAX_TRAILER_LEN] = {0x80, 0};
+	int n = 12 + FRAME;
+	put16(b + 2, (*seq)++);
+	put32(b + 4, *timestamp);
+	put32(b + 8, p->ssrc);
+	*timestamp += FRAME;
+	memset(b + 12, 0xff, FRAME);
+	if (*timestamp > LEAD * FRAME)
+		(void)!fread(b + 12, 1, FRAME, from);
+	if (srtp_protect(p->out, b, &n) == srtp_err_status_ok)
+		transmit(p, b, (size_t)n);
+}
+
+static void say_bye(struct peer *p)
+{
+	uint8_t b[16 + SRTP_MAX_TRAILER_LEN + 4] = {0x80, 201, 0, 1, 0, 0, 0, 0, 0x81, 203, 0, 1};
+	int n = 16;
+	put32(b + 4, p->ssrc);
+	put32(b + 12, p->ssrc);
+	if (srtp_protect_rtcp(p->out, b, &n) == srtp_err_status_ok)
+		transmit(p, b, (size_t)n);
+}
+
+/* is_bye: walks the compound packet. */
+static int is_bye(const uint8_t *b, int n)
+{
+	while (n >= 4) {
+		int size = 4 * (1 + (b[2] << 8 | b[3]));
+		if (b[1] == 203)
+			return 1;
+		if (size > n)
+			break;
+		b += size, n -= size;
+	}
+	return 0;
+}
+
+/* hear: one datagram; 1: the other side has left. */
+static int hear(struct peer *p, uint8_t *b, int n, FILE *to)
+{
+	if (n < 12)
+		return 0;
+	if (b[0] == 0x10) {
+		bzrtp_processMessage(p->zrtp, p->ssrc, b, (uint16_t)n);
+	} else if (b[0] >> 6 == 2 && p->in) {
+		if (b[1] >= 192 && b[1] <= 223)
+			return srtp_unprotect_rtcp(p->in, b, &n) == srtp_err_status_ok && is_bye(b, n);
+		if (srtp_unprotect(p->in, b, &n) == srtp_err_status_ok)
+			fwrite(b + 12, 1, (size_t)n - 12, to);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct peer p = {.fd = socket(AF_INET, SOCK_DGRAM, 0), .to = {.sin_family = AF_INET}};
+	struct sockaddr_in here = {.sin_family = AF_INET};
+	socklen_t size = sizeof here;
+	bzrtpCallbacks_t callbacks = {
+		.bzrtp_sendData = on_send, .bzrtp_srtpSecretsAvailable = on_secrets, .bzrtp_startSrtpSession = on_start};
+	int o, dials = 0;
+
+	here.sin_addr.s_addr = p.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (p.fd < 0 || bind(p.fd, (struct sockaddr *)&here, sizeof here) || getsockname(p.fd, (struct sockaddr *)&here, &size))
+		die("socket");
+	if (getrandom(&p.ssrc, sizeof p.ssrc, 0) != sizeof p.ssrc)
+		die("getrandom");
+	srtp_init();
+	p.zrtp = bzrtp_createBzrtpContext();
+	bzrtp_setCallbacks(p.zrtp, &callbacks);
+	while ((o = getopt(argc, argv, "d:h:c:a:k:s:")) != -1) {
+		if (o == '?')
+			return 2;
+		if (o == 'd')
+			dials = 1, p.to.sin_port = htons((uint16_t)atoi(optarg));
+		else
+			offer(&p, optarg);
+	}
+	if (argc - optind != 2)
+		return 2;
+	FILE *from = fopen(argv[optind], "rb"), *to = fopen(argv[optind + 1], "wb");
+	if (!from || !to)
+		die("SAY or HEARD");
+	if (bzrtp_initBzrtpContext(p.zrtp, p.ssrc) != 0)
+		return 1;
+	bzrtp_setClientData(p.zrtp, p.ssrc, &p);
+	printf("port %d\n", ntohs(here.sin_port));
+	fflush(stdout);
+	if (dials)
+		begin(&p);
+
+	const char *end = "timeout";
+	uint64_t start = now_ms(), next = 0, said = 0;
+	uint16_t seq = 100;
+	uint32_t timestamp = 0;
+	while (now_ms() - start < LIMIT_MS) {
+		struct pollfd f = {.fd = p.fd, .events = POLLIN};
+		if (poll(&f, 1, 2) > 0) {
+			uint8_t b[2048];
+			struct sockaddr_in sender;
+			size = sizeof sender;
+			ssize_t n = recvfrom(p.fd, b, sizeof b, 0, (struct sockaddr *)&sender, &size);
+			if (n > 0 && !p.to.sin_port) {
+				p.to = sender;
+				begin(&p);
+			}
+			if (n > 0 && hear(&p, b, (int)n, to)) {
+				end = "bye";
+				break;
+			}
+		}
+		uint64_t now = now_ms();
+		if (p.to.sin_port)
+			bzrtp_iterate(p.zrtp, p.ssrc, now);
+		if (p.secure && p.out && now >= next) {
+			next = (next ? next : now) + 20;
+			say(&p, from, &seq, &timestamp);
+			if (feof(from) && !said)
+				said = now;
+			if (dials && said && now - said > GRACE_MS) {
+				say_bye(&p);
+				end = "bye";
+				break;
+			}
+		}
+	}
+	printf("%s\n", end);
+	fclose(to);
+	return strcmp(end, "bye") != 0;
+}
