@@ -40,6 +40,8 @@ load-module module-null-sink sink_name=room rate=48000 channels=2 channel_map=fr
 load-module module-remap-sink sink_name=mouth master=room channels=1 master_channel_map=front-left channel_map=mono remix=no
 load-module module-remap-sink sink_name=ear master=room channels=1 master_channel_map=front-right channel_map=mono remix=no
 load-module module-remap-source source_name=mic master=room.monitor channels=1 master_channel_map=front-left channel_map=mono remix=no
+set-default-sink ear
+set-default-source mic
 P
 pulseaudio -n -F "$work/pulse.pa" --daemonize=no --exit-idle-time=-1 --use-pid-file=no \
 	--realtime=no --high-priority=no >"$work/pulse.log" 2>&1 &
@@ -50,7 +52,7 @@ await 10 eval 'pactl list short sources 2>/dev/null | grep -q mic' || { cat "$wo
 # talk NAME BINARY MIC SPEAKER: a call whose dialer has that microphone and
 # whose listener that speaker; their pids in $dialer and $listener.
 talk() {
-	PULSE_SINK=ear "$2" listen --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
+	"$2" listen --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
 	listener=$! pids+=($!)
 	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }
 	"$2" dial --json --mic "$3" --speaker none \

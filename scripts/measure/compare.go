@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	window = 4000 // samples: half a second, about a word
-	late   = 8000 // samples: how much of HEARD before and after a window's place is searched beyond the whole's delay
-	quiet  = 100  // RMS below which a window of SAID says nothing
+	window = 4000  // samples: half a second, about a word
+	latest = 16000 // samples: the most that the whole may be late; speech that repeats itself would else fit twice
+	slip   = 4000  // samples: how much sooner or later than the whole a window may be
+	quiet  = 100   // RMS below which a window of SAID says nothing
 )
 
 // A match tells how alike two sounds are. Delays are in samples; those of
@@ -28,7 +29,7 @@ func compare(said, heard []float64) (match, error) {
 	if len(said) < window || len(heard) < window {
 		return match{}, errors.New("too short: half a second is the least that can be compared")
 	}
-	_, whole := find(said, pad(heard, 0, len(said)))
+	_, whole := find(said, pad(heard, 0, len(said)+latest)[:len(said)+latest])
 	var correlations []float64
 	var delays []int
 	for at := 0; at+window <= len(said); at += window {
@@ -36,8 +37,8 @@ func compare(said, heard []float64) (match, error) {
 		if energy(w) < quiet*quiet*window {
 			continue
 		}
-		from := max(0, at+whole-late)
-		to := min(len(heard), at+whole+window+late)
+		from := max(0, at+whole-slip)
+		to := min(len(heard), at+whole+window+slip)
 		if to-from < window {
 			correlations, delays = append(correlations, 0), append(delays, whole)
 			continue // heard ends before it
