@@ -1,6 +1,23 @@
 // Package device opens the ends of the sound: microphones and speakers
 // through Oto, PulseAudio and miniaudio, and what stands in for them: WAV
 // files, standard input and output, other programs' pipes, tones, nothing.
+//
+// Each driver has its file:
+//
+//	oto.go    the default speaker (ALSA, WASAPI, Core Audio)
+//	pulse.go  microphones, and speakers by name, where there is a PulseAudio
+//	          or PipeWire server; all speakers in a build without cgo
+//	malgo.go  microphones where there is none (ALSA, WASAPI, Core Audio)
+//
+// Whatever happens to a device, no method waits for it longer than a few
+// seconds: one that is lost, or that hangs, ends in an *Error.
+//
+// A device of its own clock paces its user; the others are paced by the
+// system's monotonic clock. Sound leaves and enters as frames of 8 kHz; only
+// WAV files are converted here, devices convert by themselves.
+//
+// Left out: echo cancellation, a choice of speaker where there is no sound
+// server, and following a default device that changes.
 package device
 
 import (

@@ -1,4 +1,4 @@
-//go:build pulse && linux
+//go:build pulse && linux && cgo
 
 // These tests hear what they play, through a sound server of their own:
 //
