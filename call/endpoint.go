@@ -42,7 +42,8 @@ type Endpoint struct {
 	stopping bool   // the context was cancelled
 	last     *Ended // of the last admitted call
 
-	workers sync.WaitGroup // all goroutines but control
+	workers     sync.WaitGroup // all goroutines but control
+	beforePanic func()
 }
 
 // A route is whose media a datagram is.
@@ -110,6 +111,28 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 	return e, nil
 }
 
+// BeforePanic has f called when a goroutine of e panics, before the program
+// dies of it: whoever changed the terminal has to put it right. It is set
+// before Run.
+func (e *Endpoint) BeforePanic(f func()) { e.beforePanic = f }
+
+// spawn starts one of the endpoint's goroutines.
+func (e *Endpoint) spawn(f func()) {
+	e.workers.Go(func() {
+		defer e.lastWords()
+		f()
+	})
+}
+
+func (e *Endpoint) lastWords() {
+	if v := recover(); v != nil {
+		if e.beforePanic != nil {
+			e.beforePanic()
+		}
+		panic(v)
+	}
+}
+
 // Do carries out c for the call numbered id; 0 means the one that rings or
 // runs. It may be called from any goroutine and does not wait; what makes no
 // sense at this moment is ignored.
@@ -127,6 +150,7 @@ func (e *Endpoint) Do(id int, c Command) {
 // path and everything that it opened, and returns when all its goroutines
 // have ended.
 func (e *Endpoint) Run(ctx context.Context) Ended {
+	defer e.lastWords()
 	defer e.workers.Wait()
 	defer e.path.Close()
 	defer close(e.done)
@@ -140,7 +164,7 @@ func (e *Endpoint) Run(ctx context.Context) Ended {
 	} else {
 		e.conf.OnEvent(0, Listening{Addrs: e.addrs})
 	}
-	e.workers.Go(e.read)
+	e.spawn(e.read)
 	return e.control(ctx)
 }
 

@@ -107,7 +107,7 @@ func (e *Endpoint) open(r *running) {
 		return
 	}
 	r.opening = true
-	e.workers.Go(func() {
+	e.spawn(func() {
 		x, err := openEnds(&e.conf)
 		if !e.tell(note{kind: noteOpened, run: r, ends: x, err: err}) {
 			x.close()
@@ -187,7 +187,7 @@ func (e *Endpoint) hush(r *running) {
 // work starts one goroutine of a call.
 func (e *Endpoint) work(r *running, f func(*running)) {
 	r.workers++
-	e.workers.Go(func() {
+	e.spawn(func() {
 		f(r)
 		e.tell(note{kind: noteDone, run: r})
 	})

@@ -88,6 +88,7 @@ func (p *phone) run(ctx context.Context, e *call.Endpoint, q *queue) error {
 		}
 		defer k.restore()
 		defer context.AfterFunc(ctx, k.restore)()
+		e.BeforePanic(k.restore)
 		p.stdout.raw, p.stderr.raw, p.ask.raw = &k.raw, &k.raw, &k.raw
 		p.keys, keys = k, k.keys
 	}
