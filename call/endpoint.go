@@ -151,18 +151,20 @@ func (e *Endpoint) Do(id int, c Command) {
 // have ended.
 func (e *Endpoint) Run(ctx context.Context) Ended {
 	defer e.lastWords()
-	defer e.workers.Wait()
-	defer e.path.Close()
-	defer close(e.done)
+	ended := e.run(ctx)
+	close(e.done)
+	e.path.Close()
+	e.workers.Wait()
+	return ended
+}
 
-	if e.peer.IsValid() {
-		if err := e.dial(); err != nil {
-			ended := Ended{Reason: reasonOf(err), Err: err}
-			e.conf.OnEvent(1, ended)
-			return ended
-		}
-	} else {
+func (e *Endpoint) run(ctx context.Context) Ended {
+	if !e.peer.IsValid() {
 		e.conf.OnEvent(0, Listening{Addrs: e.addrs})
+	} else if err := e.dial(); err != nil {
+		ended := Ended{Reason: reasonOf(err), Err: err}
+		e.conf.OnEvent(1, ended)
+		return ended
 	}
 	e.spawn(e.read)
 	return e.control(ctx)
