@@ -115,6 +115,7 @@ func TestCodecDoesNotAllocate(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	benchmark(b, func(l Law, f *Frame, o []byte) { l.Encode(o, f[:]) })
 }
+
 func BenchmarkDecode(b *testing.B) {
 	benchmark(b, func(l Law, f *Frame, o []byte) { l.Decode(f[:], o) })
 }
