@@ -81,11 +81,10 @@ type core struct {
 	security Secured // what keys were agreed
 	result   Ended
 
-	sawReport  time.Time // when the peer's last sender report came,
-	reportNTP  uint32    // and its timestamp
-	rtt        time.Duration
-	peerLoss   float64
-	reportSeen bool
+	sawReport time.Time // when the peer's last sender report came,
+	reportNTP uint32    // and its timestamp
+	rtt       time.Duration
+	peerLoss  float64
 
 	received, spent int // bytes, until the peer's address is proven
 	drops           drops

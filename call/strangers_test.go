@@ -156,7 +156,8 @@ func TestOnlyAHelloOpensTheDoor(t *testing.T) {
 			append([]byte{0x80, 0}, make([]byte, 100)...),
 			append([]byte{0x80, 200}, make([]byte, 100)...),
 			[]byte("OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\n\r\n"),
-			{0}, {},
+			{0},
+			{},
 		} {
 			w.net.Inject(address(i), w.bob.addr, b)
 		}
