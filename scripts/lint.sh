@@ -28,7 +28,7 @@ check "gofumpt" formatted
 check "go mod tidy" go mod tidy -diff
 check "go mod verify" go mod verify
 if missing=$(scripts/cgo.sh); then
-	check "vet and build with cgo" eval 'go vet ./... && go build -o /dev/null .'
+	check "vet and build with cgo" eval 'go vet ./... && go vet -tags pulse ./audio/device && go build -o /dev/null .'
 elif [[ ${CI-} ]]; then
 	fail "vet and build with cgo: $missing"
 else
