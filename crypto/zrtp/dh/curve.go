@@ -59,7 +59,10 @@ func (k *curveKey) Public() []byte { return k.public }
 // infinity, which x||y cannot say, and for X25519 the all-zero result (RFC
 // 7748, Section 6.1).
 func (k *curveKey) Shared(peer []byte) ([]byte, error) {
-	if len(peer) != k.curve.public || k.private == nil {
+	if k.private == nil {
+		return nil, errWiped
+	}
+	if len(peer) != k.curve.public {
 		return nil, ErrPublicValue
 	}
 	public, err := k.curve.curve.NewPublicKey(append(k.curve.prefix[:len(k.curve.prefix):len(k.curve.prefix)], peer...))

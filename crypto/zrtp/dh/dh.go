@@ -18,6 +18,8 @@ type Agreement interface {
 	ResultSize() int // bytes of DHResult
 	FiniteField() bool
 	// Generate makes a fresh key from rand alone: the same bytes, the same key.
+	// It reads 64 bytes for DH2k and DH3k, 32 for X255 and EC25, 48 for EC38;
+	// the last two read as many again where those are no scalar.
 	Generate(rand io.Reader) (Key, error)
 }
 
@@ -27,11 +29,16 @@ type Key interface {
 	// Shared computes DHResult with the peer's public value, or says why that
 	// value is refused. The error never depends on secrets.
 	Shared(peer []byte) ([]byte, error)
+	// Wipe forgets the private key, as far as Go lets it. Shared then refuses
+	// every value, whatever it is.
 	Wipe()
 }
 
 // ErrPublicValue is why Shared refuses a public value.
 var ErrPublicValue = errors.New("bad public value")
+
+// errWiped is our own mistake and no fault of the peer's value.
+var errWiped = errors.New("private key was wiped")
 
 var agreements = [...]Agreement{
 	&curve{name: wire.X255, curve: ecdh.X25519(), secret: 32, public: 32},

@@ -2,11 +2,13 @@ package dh
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 	"testing"
 
 	"securecall/crypto/zrtp/wire"
@@ -39,9 +41,11 @@ func TestVectors(t *testing.T) {
 	}{
 		{
 			wire.X255,
-			"77076d0a7318a57d3c16c17251b26645df4c0fb2d1e1b5d4e5d2c1c3a0f8a0a0", "",
+			"77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
+			"8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a",
 			"5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
-			"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", "",
+			"de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
+			"4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742",
 		},
 		{
 			wire.EC25,
@@ -73,7 +77,7 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if c.publicA != "" && !bytes.Equal(ka.Public(), unhex(t, c.publicA)) {
+		if !bytes.Equal(ka.Public(), unhex(t, c.publicA)) {
 			t.Errorf("%s: public value of A %x", c.name, ka.Public())
 		}
 		if !bytes.Equal(kb.Public(), unhex(t, c.publicB)) {
@@ -87,22 +91,35 @@ func TestVectors(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if !bytes.Equal(ab, ba) || c.together != "" && !bytes.Equal(ab, unhex(t, c.together)) {
+		if want := unhex(t, c.together); !bytes.Equal(ab, want) || !bytes.Equal(ba, want) {
 			t.Errorf("%s: results %x and %x", c.name, ab, ba)
 		}
 	}
 }
 
-// The first test vector of RFC 7748, Section 5.2: scalar and u-coordinate in,
-// u-coordinate out.
+// RFC 7748, Section 5.2: scalar and u-coordinate in, u-coordinate out. Of the
+// second, Section 5: "implementations of X25519 … MUST mask the most significant
+// bit in the final byte".
 func TestX25519(t *testing.T) {
-	k, err := lookup(t, wire.X255).Generate(bytes.NewReader(unhex(t, "a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := k.Shared(unhex(t, "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c"))
-	if want := unhex(t, "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%x, %v", got, err)
+	for _, c := range []struct{ scalar, in, out string }{
+		{
+			"a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+			"e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+			"c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552",
+		},
+		{
+			"4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+			"e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a493",
+			"95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
+		},
+	} {
+		k, err := lookup(t, wire.X255).Generate(bytes.NewReader(unhex(t, c.scalar)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.Shared(unhex(t, c.in)); err != nil || !bytes.Equal(got, unhex(t, c.out)) {
+			t.Errorf("%x, %v", got, err)
+		}
 	}
 }
 
@@ -200,9 +217,18 @@ func TestFiniteFieldAgainstBig(t *testing.T) {
 	}
 }
 
-// RFC 6189, Section 4.4.1.2: "If pvi is 1, 0, or p-1, the responder MUST …
-// terminate the session"; the same of pvr in 4.4.1.3. Section 5.1.5: ECC
-// Partial Validation. RFC 7748, Section 6.1: the all-zero value.
+// Finite field: RFC 6189, Section 4.4.1.2: "If pvi is 1 or p-1, the user SHOULD
+// be alerted of the attack and the protocol exchange MUST be terminated", and
+// Section 4.4.1.3 of pvr; Section 5.9, code 0x61, names 0 too: "DH Error: bad pvi
+// or pvr ( == 1, 0, or p-1)".
+//
+// Curves: Section 5.1.5: "The validation procedures are from [NIST-SP800-56A],
+// Section 5.6.2.6, method 3, Elliptic Curve Cryptography (ECC) Partial
+// Validation": not infinity, coordinates below the field's prime, on the curve.
+//
+// X25519: RFC 7748, Section 6.1: "Both MAY check, without leaking extra
+// information about the value of K, whether K is the all-zero value and abort if
+// so". We do.
 func TestBadPublicValues(t *testing.T) {
 	for _, a := range agreements {
 		k, err := a.Generate(rand.Reader)
@@ -233,14 +259,28 @@ func TestBadPublicValues(t *testing.T) {
 			off := bytes.Clone(k.Public())
 			off[size-1] ^= 1
 			bad["off the curve"] = off
+			bad["y||x"] = slices.Concat(k.Public()[size/2:], k.Public()[:size/2])
 			bad["above the field"] = bytes.Repeat([]byte{0xff}, size)
+			// On the curve, were x taken modulo p: (0, sqrt(b)).
+			params := map[wire.Name]*elliptic.CurveParams{wire.EC25: elliptic.P256().Params(), wire.EC38: elliptic.P384().Params()}[a.Name()]
+			point := make([]byte, size)
+			new(big.Int).ModSqrt(params.B, params.P).FillBytes(point[size/2:])
+			if _, err := k.Shared(point); err != nil {
+				t.Errorf("%s: a point with x = 0 is refused", a.Name())
+			}
+			params.P.FillBytes(point[:size/2])
+			bad["x = p"] = point
 		} else {
 			// Points of small order (RFC 7748, Section 6.1; u in little-endian order).
 			one := make([]byte, size)
 			one[0] = 1
 			bad["one"] = one
 			bad["order 8"] = unhex(t, "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800")
+			bad["order 8 too"] = unhex(t, "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157")
 			bad["p-1"] = unhex(t, "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
+			bad["p"] = unhex(t, "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
+			bad["p+1"] = unhex(t, "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")
+			bad["p-1 and the bit that is masked"] = unhex(t, "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff")
 		}
 		for name, pv := range bad {
 			if got, err := k.Shared(pv); !errors.Is(err, ErrPublicValue) {
@@ -284,9 +324,14 @@ func TestRandomSource(t *testing.T) {
 			t.Errorf("%s: a short source gives %v", a.Name(), err)
 		}
 		seed := bytes.Repeat([]byte{7}, 64)
-		x, err := a.Generate(bytes.NewReader(seed))
+		source := bytes.NewReader(seed)
+		x, err := a.Generate(source)
 		if err != nil {
 			t.Fatal(err)
+		}
+		want := map[wire.Name]int{wire.X255: 32, wire.EC25: 32, wire.EC38: 48, wire.DH3k: 64, wire.DH2k: 64}[a.Name()]
+		if got := len(seed) - source.Len(); got != want {
+			t.Errorf("%s: reads %d bytes, not %d", a.Name(), got, want)
 		}
 		y, err := a.Generate(bytes.NewReader(seed))
 		if err != nil {
@@ -296,19 +341,38 @@ func TestRandomSource(t *testing.T) {
 			t.Errorf("%s: one source, two keys", a.Name())
 		}
 	}
+	// A scalar that is not below the order is passed over, and 0 too.
+	next := bytes.Repeat([]byte{7}, 32)
+	want, err := lookup(t, wire.EC25).Generate(bytes.NewReader(next))
+	if err != nil {
+		t.Fatal(err)
+	}
+	draws := slices.Concat(bytes.Repeat([]byte{0xff}, 32), make([]byte, 32), next)
+	if got, err := lookup(t, wire.EC25).Generate(bytes.NewReader(draws)); err != nil || !bytes.Equal(got.Public(), want.Public()) {
+		t.Errorf("after two draws that are no scalars: %v", err)
+	}
 	// A source that never gives a scalar below the order ends.
 	if _, err := lookup(t, wire.EC25).Generate(bytes.NewReader(bytes.Repeat([]byte{0xff}, 32*attempts))); err == nil {
 		t.Error("all ones is taken for a P-256 scalar")
 	}
 }
 
+// A wiped key agrees with nobody: with the exponent 0 the result would be 1,
+// known to all.
 func TestWipe(t *testing.T) {
 	for _, a := range agreements {
 		k, err := a.Generate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
+		peer, err := a.Generate(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
 		k.Wipe()
+		if got, err := k.Shared(peer.Public()); got != nil || !errors.Is(err, errWiped) {
+			t.Errorf("%s: once wiped gives %x, %v", a.Name(), got, err)
+		}
 		switch k := k.(type) {
 		case *finiteFieldKey:
 			if k.exponent != [exponentSize]byte{} {

@@ -39,17 +39,20 @@ func (f *finiteField) Generate(rand io.Reader) (Key, error) {
 }
 
 type finiteFieldKey struct {
-	field    *finiteField
+	field    *finiteField       // nil once wiped
 	exponent [exponentSize]byte // x
 	public   []byte             // 2^x mod p
 }
 
 func (k *finiteFieldKey) Public() []byte { return k.public }
 
-// Shared refuses 0, 1, p-1 and what is not below p (RFC 6189, Sections 4.4.1.2
-// and 4.4.1.3: "1, 0, or p-1"). p is a safe prime, so that no other value is in
-// a small subgroup.
+// Shared refuses 1 and p-1 (RFC 6189, Sections 4.4.1.2 and 4.4.1.3), 0 (Section
+// 5.9, error 0x61) and what is not below p. p is a safe prime, so that no other
+// value is in a small subgroup.
 func (k *finiteFieldKey) Shared(peer []byte) ([]byte, error) {
+	if k.field == nil { // or the exponent is 0 and the result 1, for all to know
+		return nil, errWiped
+	}
 	if len(peer) != k.field.size {
 		return nil, ErrPublicValue
 	}
@@ -61,4 +64,7 @@ func (k *finiteFieldKey) Shared(peer []byte) ([]byte, error) {
 	return bigmod.NewNat().Exp(y, k.exponent[:], p).Bytes(p), nil
 }
 
-func (k *finiteFieldKey) Wipe() { clear(k.exponent[:]) }
+func (k *finiteFieldKey) Wipe() {
+	clear(k.exponent[:])
+	k.field = nil
+}
