@@ -39,33 +39,49 @@ const (
 	ErrorGoClear       ErrorCode = 0x100
 )
 
-var errorText = map[ErrorCode]string{
-	ErrorMalformed:     "malformed packet",
-	ErrorSoftware:      "critical software error",
-	ErrorVersion:       "unsupported ZRTP version",
-	ErrorComponents:    "the parts of Hello do not match",
-	ErrorHash:          "hash type not supported",
-	ErrorCipher:        "cipher type not supported",
-	ErrorKeyAgreement:  "key agreement type not supported",
-	ErrorAuth:          "SRTP authentication tag type not supported",
-	ErrorSAS:           "SAS type not supported",
-	ErrorNoSecret:      "no shared secret, DH mode required",
-	ErrorPublicValue:   "bad public value",
-	ErrorHVI:           "the hash commitment hvi does not match",
-	ErrorRelayedSAS:    "relayed SAS from an untrusted man in the middle",
-	ErrorConfirmMAC:    "wrong MAC of a Confirm",
-	ErrorNonceReuse:    "nonce used twice",
-	ErrorEqualZIDs:     "both sides have the same ZID",
-	ErrorSSRCCollision: "both sides have the same SSRC",
-	ErrorUnavailable:   "service unavailable",
-	ErrorTimeout:       "protocol timeout",
-	ErrorGoClear:       "GoClear received, but not allowed",
-}
-
 // String says what the code means.
 func (c ErrorCode) String() string {
-	if text, ok := errorText[c]; ok {
-		return text
+	switch c {
+	case ErrorMalformed:
+		return "malformed packet"
+	case ErrorSoftware:
+		return "critical software error"
+	case ErrorVersion:
+		return "unsupported ZRTP version"
+	case ErrorComponents:
+		return "the parts of Hello do not match"
+	case ErrorHash:
+		return "hash type not supported"
+	case ErrorCipher:
+		return "cipher type not supported"
+	case ErrorKeyAgreement:
+		return "key agreement type not supported"
+	case ErrorAuth:
+		return "SRTP authentication tag type not supported"
+	case ErrorSAS:
+		return "SAS type not supported"
+	case ErrorNoSecret:
+		return "no shared secret, DH mode required"
+	case ErrorPublicValue:
+		return "bad public value"
+	case ErrorHVI:
+		return "the hash commitment hvi does not match"
+	case ErrorRelayedSAS:
+		return "relayed SAS from an untrusted man in the middle"
+	case ErrorConfirmMAC:
+		return "wrong MAC of a Confirm"
+	case ErrorNonceReuse:
+		return "nonce used twice"
+	case ErrorEqualZIDs:
+		return "both sides have the same ZID"
+	case ErrorSSRCCollision:
+		return "both sides have the same SSRC"
+	case ErrorUnavailable:
+		return "service unavailable"
+	case ErrorTimeout:
+		return "protocol timeout"
+	case ErrorGoClear:
+		return "GoClear received, but not allowed"
 	}
 	return fmt.Sprintf("unknown error 0x%x", uint32(c))
 }

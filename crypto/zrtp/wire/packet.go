@@ -39,7 +39,9 @@ func IsZRTP(datagram []byte) bool {
 
 // ParsePacket checks cookie, length and CRC-32C. Fragments are refused as
 // ErrNotZRTP: no RFC describes them. The second octet is not used (Section 5)
-// and may hold anything.
+// and may hold anything. The low half of the first is not used either, and must
+// be zero all the same: newer bzrtp says there that a packet is a fragment, and
+// RFC 7983 has left only 16 to 19 to ZRTP.
 func ParsePacket(datagram []byte) (Packet, error) {
 	if !IsZRTP(datagram) || datagram[0] != firstByte {
 		return Packet{}, ErrNotZRTP
