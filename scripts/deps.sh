@@ -15,7 +15,6 @@ libbzrtp-dev        /usr/include/bzrtp/bzrtp.h                 calls with libbzr
 libsrtp2-dev        /usr/include/srtp2/srtp.h                  calls with libbzrtp
 libsqlite3-dev      /usr/include/sqlite3.h                     calls with libbzrtp
 iproute2            ip                                         recorded calls
-procps              ps                                         all calls with real components
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls
 shellcheck          shellcheck                                 make check
@@ -38,7 +37,7 @@ fi
 become=()
 if ((EUID != 0)); then become=(sudo -n); fi
 if ! has apt-get; then
-	why="this is no Debian"
+	why="there is no apt-get here"
 elif ((EUID != 0)) && ! sudo -n true 2>/dev/null; then
 	why="that takes root, or a sudo that asks no password"
 else

@@ -34,7 +34,10 @@ await() {
 }
 
 # alive PID: it runs, and is not merely unburied.
-alive() { [[ $(ps -o stat= -p "$1" 2>/dev/null) == [!Z]* ]]; }
+alive() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) && [[ ${stat##*) } != Z* ]]
+}
 
 # end PID...: gently at first. They are our own children, so the numbers
 # cannot have passed to somebody else.

@@ -16,11 +16,13 @@ run() {
 	if "scripts/$1"; then ran+=("$2"); else ran+=("$2: FAILED") failed=1; fi
 }
 
-# lack NEED...: what of it is not here: commands, headers as NAME.h, root, cgo.
+# lack NEED...: what of it is not here: commands, headers as NAME.h,
+# linux, root, cgo.
 lack() {
 	local n missing=()
 	for n; do
 		case $n in
+		linux) [[ $(uname) == Linux ]] || missing+=("Linux") ;;
 		root) ((EUID == 0)) || missing+=("root") ;;
 		cgo) scripts/cgo.sh >/dev/null || missing+=("cgo") ;;
 		*.h) [[ -e /usr/include/$n ]] || missing+=("$n") ;;
@@ -31,10 +33,10 @@ lack() {
 }
 
 scripts/build.sh
-run robust.sh "a hostile world" ""
-run interop.sh "calls with libbzrtp" "$(lack cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
-run capture.sh "recorded calls" "$(lack root ip tcpdump tshark)"
-run sound.sh "calls through PulseAudio" "$(lack cgo pulseaudio parec)"
+run robust.sh "a hostile world" "$(lack linux)"
+run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
+run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
+run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 
 echo
 echo "== what ran"
