@@ -120,8 +120,30 @@ func TestWrongLengths(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Parse(set((&DHPart{PV: nil}).Append(nil))); err == nil {
-		t.Error("a DHPart without pv is taken")
+	for what, m := range map[string]Message{
+		"a DHPart without pv":          &DHPart{Part: 1},
+		"a DHPart larger than any":     &DHPart{Part: 2, PV: make([]byte, maxPV+4)},
+		"a Confirm longer than 9 bits": &Confirm{Part: 1, Encrypted: make([]byte, minEncrypted+4*maxSignature+4)},
+	} {
+		if _, err := Parse(m.Append(nil)); err == nil {
+			t.Errorf("%s is taken", what)
+		}
+	}
+}
+
+// RFC 6189, Section 5.2: "All ZRTP messages begin with the preamble value 0x505a".
+func TestPreamble(t *testing.T) {
+	for _, m := range samples() {
+		for at, want := range []byte{0x50, 0x5a} {
+			b := m.Append(nil)
+			if b[at] != want {
+				t.Errorf("%s begins with %x", m.Type(), b[:2])
+			}
+			b[at] ^= 1
+			if _, err := Parse(b); err == nil {
+				t.Errorf("%s is taken with %x for its preamble", m.Type(), b[:2])
+			}
+		}
 	}
 }
 
@@ -253,10 +275,13 @@ func TestConfirmBody(t *testing.T) {
 
 // RFC 6189, Section 5.9, Table 8.
 func TestErrorCodesSpeak(t *testing.T) {
+	codes := map[string]ErrorCode{"": 0}
 	for _, c := range []ErrorCode{0x10, 0x20, 0x30, 0x40, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x61, 0x62, 0x63, 0x70, 0x80, 0x90, 0x91, 0xa0, 0xb0, 0x100} {
-		if strings.HasPrefix(c.String(), "unknown") {
-			t.Errorf("code 0x%x has no words", uint32(c))
+		text := c.String()
+		if before, ok := codes[text]; ok || strings.HasPrefix(text, "unknown") {
+			t.Errorf("code 0x%x has no words of its own: %q, as 0x%x", uint32(c), text, uint32(before))
 		}
+		codes[text] = c
 	}
 	if got := ErrorCode(0x77).String(); got != "unknown error 0x77" {
 		t.Error(got)
