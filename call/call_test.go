@@ -362,8 +362,8 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// RFC 6189, Section 4.6: "the initiator … valid SRTP … is equivalent to
-// Conf2ACK"; here no Conf2ACK ever arrives.
+// RFC 6189, Section 4.6: valid SRTP from the responder stands for Conf2ACK;
+// here no Conf2ACK ever arrives.
 func TestConf2ACKLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -8,7 +8,7 @@ import (
 
 // RFC 3550, Section 6.3.1: "The calculated interval T is set to a number
 // uniformly distributed between 0.5 and 1.5 times the deterministic calculated
-// interval … divided by e-3/2=1.21828".
+// interval. The resulting value of T is divided by e-3/2=1.21828".
 func TestReportInterval(t *testing.T) {
 	var sum time.Duration
 	const n = 10000
@@ -27,9 +27,8 @@ func TestReportInterval(t *testing.T) {
 	}
 }
 
-// RFC 7022, Section 4.2: "the RTP endpoint MUST … at least 96 bits of
-// randomness" for a short-term persistent CNAME, "converted to ASCII using
-// Base64".
+// RFC 7022, Section 4.2: a short-term persistent CNAME has at least 96 bits of
+// randomness, in Base64, and is new for each call.
 func TestCNAME(t *testing.T) {
 	a, err := newCNAME(rand.Reader)
 	if err != nil {

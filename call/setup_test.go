@@ -44,9 +44,8 @@ func (r *sameSSRC) Read(b []byte) (int, error) {
 	return rand.Read(b)
 }
 
-// RFC 6189, Section 4.1: "If a ZRTP endpoint receives a Hello message with the
-// same SSRC as its own … it MUST … send Error 0x91"; the call then takes
-// another SSRC and gets through.
+// RFC 6189, Section 4.1: a Hello with our own SSRC is answered with Error 0x91;
+// the call then takes another SSRC and gets through.
 func TestSSRCCollision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

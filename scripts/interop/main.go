@@ -31,7 +31,7 @@ const (
 	atOnce = 4                // calls
 	limit  = 20 * time.Second // of one
 	frames = 50               // that each side says
-	enough = frames / 2       // that we must have played: on a busy machine playout runs dry and conceals
+	enough = frames * 4 / 5   // that we must have played: on a busy machine playout runs dry and conceals
 )
 
 // A suite is one combination, in ZRTP's names.
