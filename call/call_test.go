@@ -323,6 +323,21 @@ func TestNotZRTP(t *testing.T) {
 	})
 }
 
+// An echo service sends our own Hello back.
+func TestOnlyAnEchoIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.net.SetTap(func(from, to netip.AddrPort, b []byte) []byte {
+			w.net.Inject(to, from, bytes.Clone(b))
+			return nil
+		})
+		w.dial()
+		if a := w.alice.result(t); a.Reason != ReasonNotZRTP {
+			t.Errorf("ended with %v", a)
+		}
+	})
+}
+
 func TestNoMicrophoneNoPacket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)

@@ -141,9 +141,11 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 	switch {
 	case c.phase == ended:
 	case k == kindZRTP:
-		// Why it was dropped is counted by the session.
-		_ = c.session.Receive(now, b)
+		// Why it was dropped is counted by the session. Our own packets sent
+		// back, for one, are an answer, but not ZRTP.
+		err := c.session.Receive(now, b)
 		c.pump(now)
+		c.foreign = c.foreign || err != nil && !c.greeted
 	case k == kindRTCP && c.media != nil:
 		c.receiveRTCP(now, b)
 	case k == kindSTUN:
