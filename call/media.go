@@ -26,7 +26,7 @@ type media struct {
 	drops drops
 
 	muted  atomic.Bool
-	heard  atomic.Int64 // when the last valid packet came: Unix time in ns
+	heard  atomic.Int64 // when the last valid packet came: ns since begun; 0: none yet
 	sent   atomic.Uint64
 	octets atomic.Uint64
 	clock  atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
@@ -101,13 +101,13 @@ func (m *media) receive(now time.Time, packet []byte) {
 		m.drops.add(causeOf(err))
 		return
 	}
-	m.heard.Store(now.UnixNano())
+	m.hears(now)
 	law := audio.Law(m.in.PayloadType)
 	if law != audio.PCMU && law != audio.PCMA {
 		m.drops.add(dropPayload)
 		return
 	}
-	arrival := uint32(now.Sub(m.begun) * audio.SampleRate / time.Second)
+	arrival := uint32(now.Sub(m.begun).Microseconds() * (audio.SampleRate / 1000) / 1000)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.received++
@@ -127,10 +127,14 @@ func (m *media) play(now time.Time, f *audio.Frame) {
 	m.buffer.Pop(now, f)
 }
 
+// hears notes that a valid packet has come. It counts from begun, so that a
+// clock that is set anew does not lose the peer.
+func (m *media) hears(now time.Time) { m.heard.Store(max(1, int64(now.Sub(m.begun)))) }
+
 // lastHeard is when the last valid packet came; zero: none yet.
 func (m *media) lastHeard() time.Time {
-	if ns := m.heard.Load(); ns != 0 {
-		return time.Unix(0, ns)
+	if since := m.heard.Load(); since != 0 {
+		return m.begun.Add(time.Duration(since))
 	}
 	return time.Time{}
 }

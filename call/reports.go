@@ -63,7 +63,7 @@ func (c *core) receiveRTCP(now time.Time, b []byte) {
 		c.media.drops.add(causeOf(err))
 		return
 	}
-	c.media.heard.Store(now.UnixNano())
+	c.media.hears(now)
 	c.session.Confirmed(now)
 	c.pump(now)
 	packets, err := rtcp.Unmarshal(plain)

@@ -206,4 +206,6 @@ func newFigures(s call.Stats) figures {
 
 func tenths(f float64) float64 { return math.Round(f*10) / 10 }
 
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
