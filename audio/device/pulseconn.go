@@ -1,6 +1,7 @@
 package device
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -36,6 +37,7 @@ var errNoServer = errors.New("no PulseAudio or PipeWire server")
 type pulseConn struct {
 	client *proto.Client
 	conn   net.Conn
+	in     *bufio.Reader // of conn: a header and its sound in one read
 
 	mu   sync.Mutex
 	data func([]byte) // sound that was recorded
@@ -204,10 +206,10 @@ func (c *pulseConn) Read(p []byte) (int, error) {
 }
 
 func (c *pulseConn) readMessage() error {
-	if c.buf == nil {
-		c.buf = make([]byte, 1<<12)
+	if c.in == nil {
+		c.in, c.buf = bufio.NewReader(c.conn), make([]byte, 1<<12)
 	}
-	if _, err := io.ReadFull(c.conn, c.buf[:pulseHeader]); err != nil {
+	if _, err := io.ReadFull(c.in, c.buf[:pulseHeader]); err != nil {
 		return io.EOF
 	}
 	size := int(binary.BigEndian.Uint32(c.buf))
@@ -218,7 +220,7 @@ func (c *pulseConn) readMessage() error {
 	if total > len(c.buf) {
 		c.buf = append(c.buf[:pulseHeader], make([]byte, size)...)
 	}
-	if _, err := io.ReadFull(c.conn, c.buf[pulseHeader:total]); err != nil {
+	if _, err := io.ReadFull(c.in, c.buf[pulseHeader:total]); err != nil {
 		return io.EOF
 	}
 	if ours(c.buf[:total]) {
