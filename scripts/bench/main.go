@@ -108,7 +108,7 @@ func startUp(ctx context.Context, program string) (time.Duration, error) {
 
 // setUp makes a call over a line with that round trip, and returns how long it
 // took until the dialer said that it is secured: from the start of the dialer,
-// and from its event "dialing".
+// and, by the times that its events hold, from "dialing".
 func setUp(ctx context.Context, program string, roundTrip time.Duration) (fromExec, fromDialing time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -140,7 +140,7 @@ func setUp(ctx context.Context, program string, roundTrip time.Duration) (fromEx
 	if err != nil {
 		return 0, 0, err
 	}
-	fromExec, fromDialing = secured.read.Sub(began), secured.read.Sub(dialing.read)
+	fromExec, fromDialing = secured.read.Sub(began), secured.Time.Sub(dialing.Time)
 	if err := dialer.hangUp(); err != nil {
 		return 0, 0, err
 	}

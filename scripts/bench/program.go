@@ -27,6 +27,7 @@ type program struct {
 
 type event struct {
 	Event string
+	Time  time.Time // to the millisecond
 	Addrs []string
 	read  time.Time
 }
