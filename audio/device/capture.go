@@ -39,6 +39,8 @@ type capture struct {
 
 	more  chan struct{} // capacity 1: something was pushed
 	timer *time.Timer
+	began time.Time // the first ReadFrame
+	heard bool      // the device has given sound
 	end   *ending
 }
 
@@ -68,8 +70,19 @@ func (c *capture) push(raw []byte) {
 	wake(c.more)
 }
 
+// ReadFrame gives silence until a device that is still being switched on, which
+// may take a second, has given its first sound: the packets of the call need
+// not wait for it.
 func (c *capture) ReadFrame(f *audio.Frame) error {
-	c.timer.Reset(stall)
+	if c.began.IsZero() {
+		c.began = time.Now()
+	}
+	starting := !c.heard && time.Since(c.began) < stall
+	limit := stall
+	if !c.heard {
+		limit = audio.FrameDuration
+	}
+	c.timer.Reset(limit)
 	defer c.timer.Stop()
 	for !c.take(f) {
 		select {
@@ -79,9 +92,14 @@ func (c *capture) ReadFrame(f *audio.Frame) error {
 		case <-c.end.lost:
 			return c.end.err
 		case <-c.timer.C:
+			if starting {
+				*f = audio.Frame{}
+				return nil
+			}
 			return &Error{Spec: c.spec, Err: errStalled, Hint: lostHint}
 		}
 	}
+	c.heard = true
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -143,4 +144,47 @@ func BenchmarkCapture(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A microphone that is still being switched on gives silence at the pace of
+// sound, and one that never comes on is lost.
+func TestStartingMicrophoneIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCapture("slow")
+		c.release = func() {}
+		begin := time.Now()
+		var f audio.Frame
+		for n := range 50 {
+			f[0] = 1
+			if err := c.ReadFrame(&f); err != nil || f != (audio.Frame{}) {
+				t.Fatalf("frame %d: %v, %v", n, f[0], err)
+			}
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("50 frames of silence took %v", took)
+		}
+		c.push(bytes.Repeat([]byte{7, 0}, audio.FrameSamples))
+		if err := c.ReadFrame(&f); err != nil || f[0] != 7 {
+			t.Errorf("after the first sound: %d, %v", f[0], err)
+		}
+		var lost *Error
+		begin = time.Now()
+		if err := c.ReadFrame(&f); !errors.As(err, &lost) || time.Since(begin) != stall {
+			t.Errorf("a device that stops: %v after %v", err, time.Since(begin))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := newCapture("dead")
+		c.release = func() {}
+		begin := time.Now()
+		var f audio.Frame
+		var err error
+		for err == nil {
+			err = c.ReadFrame(&f)
+		}
+		var lost *Error
+		if took := time.Since(begin); !errors.As(err, &lost) || took < stall || took > stall+time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+	})
 }
