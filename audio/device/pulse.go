@@ -25,12 +25,13 @@ var (
 )
 
 // pulseName is how the server knows a device; it takes no name for the default.
-func pulseName(spec string) (string, error) {
+// As for every program of libpulse, the environment may name another one.
+func pulseName(spec, environment string) (string, error) {
+	if spec == "default" {
+		spec = os.Getenv(environment)
+	}
 	if len(spec) > pulseLongest {
 		return "", errors.New("no device has so long a name")
-	}
-	if spec == "default" {
-		return "", nil
 	}
 	return spec, nil
 }
@@ -48,7 +49,7 @@ func pulseFailure(err error) error {
 
 // openPulseSource records from a source of a PulseAudio server.
 func openPulseSource(spec string) (audio.Source, error) {
-	name, err := pulseName(spec)
+	name, err := pulseName(spec, "PULSE_SOURCE")
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +103,7 @@ type pulseSink struct {
 }
 
 func openPulseSink(spec string) (audio.Sink, error) {
-	name, err := pulseName(spec)
+	name, err := pulseName(spec, "PULSE_SINK")
 	if err != nil {
 		return nil, err
 	}

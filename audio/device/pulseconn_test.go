@@ -80,14 +80,19 @@ func TestPulseServerIsHostile(t *testing.T) {
 }
 
 func TestPulseNames(t *testing.T) {
-	if name, err := pulseName("default"); name != "" || err != nil {
+	t.Setenv("PULSE_SINK", "")
+	if name, err := pulseName("default", "PULSE_SINK"); name != "" || err != nil {
 		t.Errorf("default is %q, %v", name, err)
 	}
-	if name, err := pulseName("headset"); name != "headset" || err != nil {
+	t.Setenv("PULSE_SINK", "desk")
+	if name, err := pulseName("default", "PULSE_SINK"); name != "desk" || err != nil {
+		t.Errorf("default is %q, %v, where PULSE_SINK is desk", name, err)
+	}
+	if name, err := pulseName("headset", "PULSE_SINK"); name != "headset" || err != nil {
 		t.Errorf("headset is %q, %v", name, err)
 	}
 	// The library cannot write more than a kilobyte at once.
-	if _, err := pulseName(string(make([]byte, 2000))); err == nil {
+	if _, err := pulseName(string(make([]byte, 2000)), "PULSE_SINK"); err == nil {
 		t.Error("a name of 2000 octets is taken")
 	}
 }
