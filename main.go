@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"securecall/call/cli"
@@ -15,6 +16,12 @@ func main() {
 	// Caught, and never read: a write to a closed pipe then fails instead of
 	// ending us before we have hung up. Programs that we start keep the default.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
+	// A call is a packet every 20 ms: a second processor would spend more on
+	// waking up than it could help (docs/notes/one-processor.md).
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
