@@ -97,6 +97,25 @@ func TestCall(t *testing.T) {
 	})
 }
 
+// Issue 2, part 8: PCMU and PCMA; each side sends its own and hears either.
+func TestLaws(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.alice.conf.Law, w.bob.conf.Law = audio.PCMA, audio.PCMU
+		w.alice.mic.frames = 100
+		w.alice.conf.HangupAtEOF = true
+		w.run()
+		w.alice.result(t)
+		w.bob.result(t)
+		if !contains(w.bob.ear.heard, through(audio.PCMA, w.alice.mic.said)) {
+			t.Error("what Bob heard is not what Alice said in A-law")
+		}
+		if !contains(w.alice.ear.heard, through(audio.PCMU, w.bob.mic.said[:50*audio.FrameSamples])) {
+			t.Error("what Alice heard is not what Bob said in µ-law")
+		}
+	})
+}
+
 // checkMedia: no RTP before Confirm2 has crossed, then one size and one period.
 func checkMedia(t *testing.T, who string, packets []seen) {
 	t.Helper()
