@@ -5,13 +5,22 @@
  * A program of its own, and only a test: libbzrtp is under the GPL, and
  * securecall neither links nor ships it.
  *
- *   bzrtp-peer [-d PORT] -h HASH -c CIPHER -a AUTH -k AGREEMENT -s SAS SAY HEARD
+ *   bzrtp-peer [-b ADDR:PORT] [-d ADDR:PORT] [-n SECONDS]
+ *              [-h HASH] [-c CIPHER] [-a AUTH] [-k AGREEMENT] [-s SAS] SAY HEARD
  *
- * Without -d it waits for a peer; with it, it dials 127.0.0.1:PORT. It prints
- * "port N", then "secure SAS HASH CIPHER AUTH AGREEMENT" with libbzrtp's numbers,
- * and at last how it ended: "bye" or "timeout". SAY is sent in packets of 160
- * octets, then silence; the payloads that come are appended to HEARD in the
- * order of their arrival. A dialler says BYE a while after SAY.
+ * It waits for a peer at -b (127.0.0.1:0, a port that the system gives), or
+ * dials -d. Algorithms are comma lists in ZRTP's names, most wanted first.
+ * SAY, octets of u-law, is sent in packets of 160, and after it silence. The
+ * payloads that come are written to HEARD in the order of their arrival. Lines
+ * on stdout:
+ *
+ *   port N
+ *   secure sas=WORDS hash=NAME cipher=NAME auth=NAME ka=NAME sastype=NAME
+ *   ended HOW heard=PACKETS refused=PACKETS
+ *
+ * HOW is bye (a dialler says it a while after the end of SAY, a listener waits
+ * for it), quiet (the peer was secure and has gone without one) or timeout,
+ * after SECONDS (25). Refused are packets that libsrtp could not authenticate.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <arpa/inet.h>
@@ -26,7 +35,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FRAME = 160, LEAD = 15, LIMIT_MS = 15000, GRACE_MS = 700 };
+enum {
+	FRAME = 160,
+	LEAD = 15,        /* packets of silence before SAY: a callee may open its sound only now */
+	GRACE_MS = 700,   /* from the end of SAY to our BYE */
+	BYES = 6,         /* so that one arrives, */
+	BYE_GAP_MS = 50,  /* at these intervals */
+	QUIET_MS = 2000,  /* without a good packet, and the peer has gone */
+};
 
 struct peer {
 	int fd;
@@ -35,6 +51,8 @@ struct peer {
 	bzrtpContext_t *zrtp;
 	srtp_t out, in; /* NULL: no keys */
 	int secure;
+	unsigned heard, refused;
+	uint64_t heard_at; /* ms */
 };
 
 static void die(const char *what)
@@ -111,16 +129,6 @@ static int on_secrets(void *data, const bzrtpSrtpSecrets_t *s, uint8_t part)
 	return 0;
 }
 
-static int on_start(void *data, const bzrtpSrtpSecrets_t *s, int32_t verified)
-{
-	struct peer *p = data;
-	(void)verified;
-	p->secure = 1;
-	printf("secure %s %d %d %d %d\n", s->sas, s->hashAlgo, s->cipherAlgo, s->authTagAlgo, s->keyAgreementAlgo);
-	fflush(stdout);
-	return 0;
-}
-
 static const struct algorithm {
 	const char *name;
 	uint8_t kind, number;
@@ -132,23 +140,75 @@ static const struct algorithm {
 	{"HS32", ZRTP_AUTHTAG_TYPE, ZRTP_AUTHTAG_HS32},
 	{"HS80", ZRTP_AUTHTAG_TYPE, ZRTP_AUTHTAG_HS80},
 	{"X255", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_X255},
+	{"X448", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_X448},
 	{"DH2k", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_DH2k},
 	{"DH3k", ZRTP_KEYAGREEMENT_TYPE, ZRTP_KEYAGREEMENT_DH3k},
 	{"B32", ZRTP_SAS_TYPE, ZRTP_SAS_B32},
 	{"B256", ZRTP_SAS_TYPE, ZRTP_SAS_B256},
 };
 
-/* offer: only this algorithm; libbzrtp adds what every endpoint must have. */
-static void offer(struct peer *p, const char *name)
+/* name: the numbers differ from kind to kind. */
+static const char *name(uint8_t number)
 {
 	for (size_t i = 0; i < sizeof algorithms / sizeof *algorithms; i++)
-		if (!strcmp(algorithms[i].name, name)) {
-			uint8_t list[7] = {algorithms[i].number};
-			bzrtp_setSupportedCryptoTypes(p->zrtp, algorithms[i].kind, list, 1);
-			return;
+		if (algorithms[i].number == number)
+			return algorithms[i].name;
+	return "?";
+}
+
+static int on_start(void *data, const bzrtpSrtpSecrets_t *s, int32_t verified)
+{
+	struct peer *p = data;
+	(void)verified;
+	p->secure = 1;
+	p->heard_at = now_ms();
+	printf("secure sas=%s hash=%s cipher=%s auth=%s ka=%s sastype=%s\n", s->sas, name(s->hashAlgo), name(s->cipherAlgo),
+	       name(s->authTagAlgo), name(s->keyAgreementAlgo), name(s->sasAlgo));
+	fflush(stdout);
+	return 0;
+}
+
+static int on_status(void *data, uint8_t level, uint8_t id, const char *text)
+{
+	(void)data;
+	fprintf(stderr, "libbzrtp: message %d of level %d: %s\n", id, level, text ? text : "");
+	return 0;
+}
+
+/* offer: only these algorithms, all of one kind; libbzrtp adds what every
+ * endpoint must have. */
+static void offer(struct peer *p, char *names)
+{
+	uint8_t list[7], n = 0, kind = 0;
+	for (char *s = strtok(names, ","); s; s = strtok(NULL, ",")) {
+		size_t i = 0;
+		while (i < sizeof algorithms / sizeof *algorithms && strcmp(algorithms[i].name, s))
+			i++;
+		if (i == sizeof algorithms / sizeof *algorithms || n == sizeof list || (n && algorithms[i].kind != kind)) {
+			fprintf(stderr, "%s: no algorithm, or one too many, or of another kind\n", s);
+			exit(2);
 		}
-	fprintf(stderr, "unknown algorithm %s\n", name);
-	exit(2);
+		kind = algorithms[i].kind;
+		list[n++] = algorithms[i].number;
+	}
+	if (n)
+		bzrtp_setSupportedCryptoTypes(p->zrtp, kind, list, n);
+}
+
+/* address: ADDR:PORT of IPv4. */
+static struct sockaddr_in address(char *s)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	char *colon = strchr(s, ':'), *end = NULL;
+	unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+	if (colon)
+		*colon = 0;
+	if (!colon || *end || end == colon + 1 || port > 65535 || inet_pton(AF_INET, s, &a.sin_addr) != 1) {
+		fprintf(stderr, "%s: not ADDR:PORT\n", s);
+		exit(2);
+	}
+	a.sin_port = htons((uint16_t)port);
+	return a;
 }
 
 /* begin: the peer's address is known, ZRTP starts. */
@@ -160,8 +220,7 @@ static void begin(struct peer *p)
 	}
 }
 
-/* say: one packet of speech, or of silence before it (LEAD packets: a callee
- * that opens its sound first is not expected to hear them) and after its end. */
+/* say: one packet of speech, or of silence before it and after its end. */
 static void say(struct peer *p, FILE *from, uint16_t *seq, uint32_t *timestamp)
 {
 	uint8_t b[12 + FRAME + SRTP_MAX_TRAILER_LEN] = {0x80, 0};
@@ -208,89 +267,127 @@ static int hear(struct peer *p, uint8_t *b, int n, FILE *to)
 		return 0;
 	if (b[0] == 0x10) {
 		bzrtp_processMessage(p->zrtp, p->ssrc, b, (uint16_t)n);
-	} else if (b[0] >> 6 == 2 && p->in) {
-		if (b[1] >= 192 && b[1] <= 223)
-			return srtp_unprotect_rtcp(p->in, b, &n) == srtp_err_status_ok && is_bye(b, n);
-		if (srtp_unprotect(p->in, b, &n) == srtp_err_status_ok)
-			fwrite(b + 12, 1, (size_t)n - 12, to);
+		return 0;
 	}
+	if (b[0] >> 6 != 2 || !p->in)
+		return 0;
+	int control = b[1] >= 192 && b[1] <= 223; /* RFC 5761, Section 4 */
+	if ((control ? srtp_unprotect_rtcp(p->in, b, &n) : srtp_unprotect(p->in, b, &n)) != srtp_err_status_ok) {
+		p->refused++;
+		return 0;
+	}
+	p->heard_at = now_ms();
+	if (control)
+		return is_bye(b, n);
+	p->heard++;
+	fwrite(b + 12, 1, (size_t)n - 12, to); /* securecall sends neither CSRC nor extension */
 	return 0;
+}
+
+/* talk: the whole call; says how it ended. */
+static const char *talk(struct peer *p, int dials, uint64_t limit, FILE *from, FILE *to)
+{
+	uint64_t start = now_ms(), next = 0, said = 0;
+	uint16_t seq = 100;
+	uint32_t timestamp = 0;
+	for (;;) {
+		struct pollfd f = {.fd = p->fd, .events = POLLIN};
+		if (poll(&f, 1, 2) > 0) {
+			uint8_t b[2048];
+			struct sockaddr_in sender;
+			socklen_t size = sizeof sender;
+			ssize_t n = recvfrom(p->fd, b, sizeof b, 0, (struct sockaddr *)&sender, &size);
+			if (n > 0 && !p->to.sin_port) {
+				p->to = sender;
+				begin(p);
+			}
+			if (n > 0 && hear(p, b, (int)n, to))
+				return "bye";
+		}
+		uint64_t now = now_ms();
+		if (now - start > limit)
+			return "timeout";
+		if (p->to.sin_port)
+			bzrtp_iterate(p->zrtp, p->ssrc, now);
+		if (!p->secure || !p->out)
+			continue;
+		if (now > p->heard_at + QUIET_MS)
+			return "quiet";
+		if (now >= next) {
+			next = (next ? next : now) + 20;
+			say(p, from, &seq, &timestamp);
+		}
+		if (feof(from) && !said)
+			said = now;
+		if (dials && said && now - said > GRACE_MS) {
+			for (int i = 0; i < BYES; i++) {
+				say_bye(p);
+				poll(NULL, 0, BYE_GAP_MS);
+			}
+			return "bye";
+		}
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct peer p = {.fd = socket(AF_INET, SOCK_DGRAM, 0), .to = {.sin_family = AF_INET}};
-	struct sockaddr_in here = {.sin_family = AF_INET};
+	struct peer p = {.fd = socket(AF_INET, SOCK_DGRAM, 0)};
+	struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof here;
 	bzrtpCallbacks_t callbacks = {
-		.bzrtp_sendData = on_send, .bzrtp_srtpSecretsAvailable = on_secrets, .bzrtp_startSrtpSession = on_start};
+		.bzrtp_sendData = on_send,
+		.bzrtp_srtpSecretsAvailable = on_secrets,
+		.bzrtp_startSrtpSession = on_start,
+		.bzrtp_statusMessage = on_status,
+		.bzrtp_messageLevel = BZRTP_MESSAGE_WARNING,
+	};
+	uint64_t seconds = 25;
 	int o, dials = 0;
 
-	here.sin_addr.s_addr = p.to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (srtp_init() != srtp_err_status_ok || !(p.zrtp = bzrtp_createBzrtpContext()))
+		return 1;
+	while ((o = getopt(argc, argv, "b:d:n:h:c:a:k:s:")) != -1)
+		switch (o) {
+		case 'b':
+			here = address(optarg);
+			break;
+		case 'd':
+			p.to = address(optarg);
+			dials = 1;
+			break;
+		case 'n':
+			seconds = strtoul(optarg, NULL, 10);
+			break;
+		case '?':
+			return 2;
+		default:
+			offer(&p, optarg);
+		}
+	if (argc - optind != 2) {
+		fputs("usage: bzrtp-peer [options] SAY HEARD\n", stderr);
+		return 2;
+	}
+	FILE *from = fopen(argv[optind], "rb"), *to = fopen(argv[optind + 1], "wb");
+	if (!from || !to)
+		die("SAY or HEARD");
 	if (p.fd < 0 || bind(p.fd, (struct sockaddr *)&here, sizeof here) || getsockname(p.fd, (struct sockaddr *)&here, &size))
 		die("socket");
 	if (getrandom(&p.ssrc, sizeof p.ssrc, 0) != sizeof p.ssrc)
 		die("getrandom");
-	srtp_init();
-	p.zrtp = bzrtp_createBzrtpContext();
-	bzrtp_setCallbacks(p.zrtp, &callbacks);
-	while ((o = getopt(argc, argv, "d:h:c:a:k:s:")) != -1) {
-		if (o == '?')
-			return 2;
-		if (o == 'd')
-			dials = 1, p.to.sin_port = htons((uint16_t)atoi(optarg));
-		else
-			offer(&p, optarg);
-	}
-	if (argc - optind != 2)
-		return 2;
-	FILE *from = fopen(argv[optind], "rb"), *to = fopen(argv[optind + 1], "wb");
-	if (!from || !to)
-		die("SAY or HEARD");
-	if (bzrtp_initBzrtpContext(p.zrtp, p.ssrc) != 0)
+	if (bzrtp_setCallbacks(p.zrtp, &callbacks) || bzrtp_initBzrtpContext(p.zrtp, p.ssrc) ||
+	    bzrtp_setClientData(p.zrtp, p.ssrc, &p)) {
+		fputs("libbzrtp refuses its context\n", stderr);
 		return 1;
-	bzrtp_setClientData(p.zrtp, p.ssrc, &p);
+	}
 	printf("port %d\n", ntohs(here.sin_port));
 	fflush(stdout);
 	if (dials)
 		begin(&p);
 
-	const char *end = "timeout";
-	uint64_t start = now_ms(), next = 0, said = 0;
-	uint16_t seq = 100;
-	uint32_t timestamp = 0;
-	while (now_ms() - start < LIMIT_MS) {
-		struct pollfd f = {.fd = p.fd, .events = POLLIN};
-		if (poll(&f, 1, 2) > 0) {
-			uint8_t b[2048];
-			struct sockaddr_in sender;
-			size = sizeof sender;
-			ssize_t n = recvfrom(p.fd, b, sizeof b, 0, (struct sockaddr *)&sender, &size);
-			if (n > 0 && !p.to.sin_port) {
-				p.to = sender;
-				begin(&p);
-			}
-			if (n > 0 && hear(&p, b, (int)n, to)) {
-				end = "bye";
-				break;
-			}
-		}
-		uint64_t now = now_ms();
-		if (p.to.sin_port)
-			bzrtp_iterate(p.zrtp, p.ssrc, now);
-		if (p.secure && p.out && now >= next) {
-			next = (next ? next : now) + 20;
-			say(&p, from, &seq, &timestamp);
-			if (feof(from) && !said)
-				said = now;
-			if (dials && said && now - said > GRACE_MS) {
-				say_bye(&p);
-				end = "bye";
-				break;
-			}
-		}
-	}
-	printf("%s\n", end);
-	fclose(to);
-	return strcmp(end, "bye") != 0;
+	const char *how = talk(&p, dials, seconds * 1000, from, to);
+	printf("ended %s heard=%u refused=%u\n", how, p.heard, p.refused);
+	bzrtp_destroyBzrtpContext(p.zrtp, p.ssrc);
+	if (fclose(to))
+		die("HEARD");
+	return !strcmp(how, "timeout");
 }
