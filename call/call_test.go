@@ -413,6 +413,28 @@ func TestConf2ACKLost(t *testing.T) {
 	})
 }
 
+// The peer's first SRTP may be the answer to our Conf2ACK: the reader knows
+// whose it is before Conf2ACK is sent.
+func TestReaderIsReadyForTheFirstSRTP(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var sent, ready atomic.Int64
+		w.net.SetTap(func(_, _ netip.AddrPort, b []byte) []byte {
+			if bytes.Contains(b, []byte("Conf2ACK")) {
+				sent.Add(1)
+				ready.Add(int64(len(*w.bob.e.routes.Load())))
+			}
+			return b
+		})
+		w.run()
+		await[Answered](t, &w.alice)
+		w.stop()
+		if sent.Load() != 1 || ready.Load() != 1 {
+			t.Errorf("%d Conf2ACK, %d routes by then", sent.Load(), ready.Load())
+		}
+	})
+}
+
 func TestEveryCallSecuresAtHeavyLoss(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {

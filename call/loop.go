@@ -116,6 +116,11 @@ func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 // sound begins or ends.
 func (e *Endpoint) settle(now time.Time, r *running) {
 	c := r.core
+	// Before our Conf2ACK goes out: the first SRTP may be its answer.
+	if c.media != nil && !r.routed {
+		r.routed = true
+		e.reroute()
+	}
 	for {
 		b, ok := c.NextPacket()
 		if !ok {
@@ -124,10 +129,6 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		if err := e.path.WritePacket(b, c.remote); err != nil && !errors.Is(err, nat.ErrRefused) {
 			c.drops.add(dropUnsent)
 		}
-	}
-	if c.media != nil && !r.routed {
-		r.routed = true
-		e.reroute()
 	}
 	for {
 		ev, ok := c.NextEvent()
