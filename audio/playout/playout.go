@@ -42,12 +42,13 @@ type Stats struct {
 }
 
 const (
-	ringSize  = 1 << 13 // samples: one second, and what one packet needs
-	reach     = audio.SampleRate
+	ringSize  = 1 << 14          // samples: what reach and the longest delay and packet need, see Push
+	reach     = audio.SampleRate // further from what is played now than this is another place
 	maxPacket = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 	slack     = 2 * audio.FrameSamples // more waiting than this beyond the delay is shortened
 	settle    = 50                     // packets over which that is watched
-	patience  = 3                      // late or far packets in a row before the stream is taken up anew
+	patience  = 3                      // late or far packets in a row before the stream is taken up anew,
+	persist   = 2 * audio.FrameDuration // and from the first to the last of them at least so long
 )
 
 // Buffer is the jitter buffer of one stream.
@@ -61,12 +62,14 @@ type Buffer struct {
 
 	phase phase
 	begin time.Time // when the first packet came
+	first uint32    // its timestamp
 	seen  window
 
-	late, far int    // in a row
-	farNext   uint32 // the timestamp that would follow the last far packet
-	least     int    // least waiting of the last packets, samples
-	watched   int
+	late    run
+	far     run
+	farNext uint32 // the timestamp that would follow the last far packet
+	least   int    // least waiting of the last packets, samples
+	watched int
 
 	conceal concealer
 	decoded [maxPacket]int16
@@ -165,9 +168,9 @@ func (b *Buffer) jumped(p Packet) bool {
 	return follows && b.far >= patience-1
 }
 
-// watch shortens the waiting by a frame when for a while no packet waited less
-// than the delay and some slack: the sender's clock is faster than ours, or
-// the first packet had been a slow one.
+// watch shortens the waiting when for a while no packet waited less than the
+// delay and some slack: by a frame where the sender's clock is faster than ours,
+// by all of it where the path had held packets back and let them go at once.
 func (b *Buffer) watch(ahead int) {
 	b.stats.Delay = samples(ahead)
 	if b.watched == 0 || ahead < b.least {
@@ -177,10 +180,15 @@ func (b *Buffer) watch(ahead int) {
 		return
 	}
 	b.watched = 0
-	if b.least > b.delay+slack {
-		b.skip(audio.FrameSamples)
-		b.stats.Adjusted++
+	excess := (b.least - b.delay) / audio.FrameSamples
+	if excess <= slack/audio.FrameSamples {
+		return
 	}
+	if excess <= 2*slack/audio.FrameSamples {
+		excess = 1
+	}
+	b.skip(excess * audio.FrameSamples)
+	b.stats.Adjusted += uint64(excess)
 }
 
 // skip passes over samples that will not be played.

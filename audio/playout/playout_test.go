@@ -184,6 +184,30 @@ func TestStepInDelay(t *testing.T) {
 	}
 }
 
+// The path holds everything back for a while and lets it go at once: what is
+// heard two seconds later is not late for that.
+func TestStall(t *testing.T) {
+	for _, stall := range []time.Duration{300, 500, 900, 2000, 5000} {
+		l := newLine()
+		all := l.clean(1000)
+		until := 4*time.Second + stall*time.Millisecond
+		for i := range all {
+			if all[i].at >= 4*time.Second {
+				all[i].at = max(all[i].at, until)
+			}
+		}
+		l.run(t, all, until+4*time.Second)
+		s := l.b.Stats()
+		if s.Delay > 150*time.Millisecond {
+			t.Errorf("a stall of %d ms: %+v", stall, s)
+		}
+		end := (until + 3*time.Second) / frame * audio.FrameSamples
+		if index(l.heard[len(l.heard)-100*audio.FrameSamples:], l.said[end:end+20*audio.FrameSamples]) < 0 {
+			t.Errorf("a stall of %d ms: not heard again: %+v", stall, s)
+		}
+	}
+}
+
 // A sender whose clock is off by 200 ppm for an hour: no growing delay, and
 // hardly a frame lost for it. Ten times that for six minutes is the same.
 func TestDrift(t *testing.T) {
