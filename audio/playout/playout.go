@@ -42,13 +42,12 @@ type Stats struct {
 }
 
 const (
-	ringSize  = 1 << 14          // samples: what reach and the longest delay and packet need, see Push
-	reach     = audio.SampleRate // further from what is played now than this is another place
+	ringSize  = 1 << 13 // samples: one second, and what one packet needs
+	reach     = audio.SampleRate
 	maxPacket = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 	slack     = 2 * audio.FrameSamples // more waiting than this beyond the delay is shortened
 	settle    = 50                     // packets over which that is watched
-	patience  = 3                      // late or far packets in a row before the stream is taken up anew,
-	persist   = 2 * audio.FrameDuration // and from the first to the last of them at least so long
+	patience  = 3                      // late or far packets in a row before the stream is taken up anew
 )
 
 // Buffer is the jitter buffer of one stream.
@@ -62,14 +61,12 @@ type Buffer struct {
 
 	phase phase
 	begin time.Time // when the first packet came
-	first uint32    // its timestamp
 	seen  window
 
-	late    run
-	far     run
-	farNext uint32 // the timestamp that would follow the last far packet
-	least   int    // least waiting of the last packets, samples
-	watched int
+	late, far int    // in a row
+	farNext   uint32 // the timestamp that would follow the last far packet
+	least     int    // least waiting of the last packets, samples
+	watched   int
 
 	conceal concealer
 	decoded [maxPacket]int16
