@@ -34,7 +34,7 @@ elif [[ ${CI-} ]]; then
 else
 	echo "left out: the build with cgo: $missing"
 fi
-for platform in linux/amd64 linux/386 windows/amd64 darwin/arm64; do
+for platform in linux/amd64 windows/amd64 darwin/arm64; do
 	check "vet and build for $platform without cgo" elsewhere $platform
 done
 check "build for linux/arm" env GOOS=linux GOARCH=arm CGO_ENABLED=0 go build -o /dev/null .
