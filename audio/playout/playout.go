@@ -42,8 +42,8 @@ type Stats struct {
 }
 
 const (
-	ringSize  = 1 << 13 // samples: one second, and what one packet needs
-	reach     = audio.SampleRate
+	ringSize  = 1 << 13              // samples, one second
+	reach     = ringSize - maxPacket // a packet this far ahead does not yet wrap the ring
 	maxPacket = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 	slack     = 2 * audio.FrameSamples // more waiting than this beyond the delay is shortened
 	settle    = 50                     // packets over which that is watched
@@ -106,8 +106,9 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 		b.phase, b.begin, b.next = waiting, now, p.Timestamp
 	}
 	ahead := int(int32(p.Timestamp - b.next)) // samples until it is to be played
-	if b.phase == waiting && ahead < 0 && ahead > -reach {
-		b.next, ahead = p.Timestamp, 0 // the first packet was not the first sent
+	if b.phase == waiting && ahead < 0 && ahead >= -reach {
+		b.back(-ahead) // the first packet was not the first sent
+		ahead = 0
 	}
 	if ahead > reach || ahead < -reach {
 		if !b.jumped(p) {
@@ -193,6 +194,15 @@ func (b *Buffer) skip(n int) {
 	for range n {
 		b.full[b.next%ringSize] = false
 		b.next++
+	}
+}
+
+// back makes n samples that were before next the next ones. Their places may
+// hold what is a whole ring ahead of them.
+func (b *Buffer) back(n int) {
+	for range n {
+		b.next--
+		b.full[b.next%ringSize] = false
 	}
 }
 

@@ -247,6 +247,54 @@ func TestOutageAndRestart(t *testing.T) {
 	}
 }
 
+// A sender that begins its numbers anew, below the old ones, is not taken for
+// one whose packets all come in the wrong order; and repeats are known again.
+func TestNumbersBeginAnew(t *testing.T) {
+	l := newLine()
+	all := l.clean(100)
+	l.seq -= 5000
+	for i := range 100 {
+		p := l.say(audio.FrameSamples)
+		at := time.Duration(100+i) * frame
+		all = append(all, arrival{at, p}, arrival{at + time.Millisecond, p})
+	}
+	l.run(t, all, 4100*time.Millisecond)
+	if s := l.b.Stats(); index(l.heard, l.said) < 0 || s.Reordered > 2 || s.Duplicated < 98 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A packet that is so far ahead that the ring would not hold it is refused; as
+// far as it is taken it does not reach around to what is played now.
+func TestFarAheadIsNotPlayedNow(t *testing.T) {
+	for ahead := uint32(reach - 1500); ahead < reach+1000; ahead += 20 {
+		l := newLine()
+		all := l.clean(100)
+		stray := Packet{Seq: l.seq + 1, Timestamp: l.ts + ahead, Law: audio.PCMA, Payload: make([]byte, maxPacket)}
+		all = append(all, arrival{99*frame + 1, stray})
+		l.run(t, all, 2*time.Second+3*frame)
+		if index(l.heard, l.said) < 0 {
+			t.Fatalf("%d samples ahead: %+v", ahead, l.b.Stats())
+		}
+	}
+}
+
+// The first packets come in the wrong order, far apart: the later one is not
+// played in the place of what is missing after the earlier one.
+func TestFirstPacketsFarApart(t *testing.T) {
+	b := New(Config{})
+	begin := time.Unix(0, 0)
+	b.Push(begin, Packet{Seq: 2, Timestamp: reach, Payload: make([]byte, maxPacket)})
+	b.Push(begin, Packet{Seq: 1, Timestamp: 0, Payload: make([]byte, 80)})
+	for i := range 20 {
+		var f audio.Frame
+		now := begin.Add(60*time.Millisecond + time.Duration(i)*frame)
+		if got := b.Pop(now, &f); got != (i == 0) {
+			t.Errorf("frame %d holds received sound: %v", i, got)
+		}
+	}
+}
+
 // One packet from far away is nonsense and changes nothing.
 func TestStrayTimestamp(t *testing.T) {
 	l := newLine()
