@@ -42,8 +42,8 @@ type Stats struct {
 }
 
 const (
-	ringSize  = 1 << 13              // samples, one second
-	reach     = ringSize - maxPacket // a packet this far ahead does not yet wrap the ring
+	ringSize  = 1 << 13                // samples, one second
+	reach     = ringSize - maxPacket   // a packet this far ahead does not yet wrap the ring
 	maxPacket = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 	slack     = 2 * audio.FrameSamples // more waiting than this beyond the delay is shortened
 	settle    = 50                     // packets over which that is watched
