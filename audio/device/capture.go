@@ -70,12 +70,21 @@ func (c *capture) push(raw []byte) {
 	wake(c.more)
 }
 
+// forget drops what was said before anybody listened: a microphone is opened
+// before the call is answered, and nothing from then may be sent.
+func (c *capture) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n = 0
+}
+
 // ReadFrame gives silence until a device that is still being switched on, which
 // may take a second, has given its first sound: the packets of the call need
 // not wait for it.
 func (c *capture) ReadFrame(f *audio.Frame) error {
 	if c.began.IsZero() {
 		c.began = time.Now()
+		c.forget()
 	}
 	starting := !c.heard && time.Since(c.began) < stall
 	limit := stall

@@ -66,9 +66,10 @@ type Options struct {
 
 // OpenSource opens the --mic value spec. A failure to find or open is an *Error.
 //
-// Files are opened and checked here, programs started and devices switched
-// on; but standard input and a program's output are read from the first
-// ReadFrame on.
+// Files are opened and checked here, programs looked for and devices switched
+// on. What was recorded before the first ReadFrame is never given out: a
+// program starts only then. Standard input is read from then on, whole: of what
+// was written to it before, nothing can be known to be old.
 func OpenSource(spec string, o Options) (audio.Source, error) {
 	switch KindOf(spec) {
 	case KindNone:

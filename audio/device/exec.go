@@ -24,24 +24,69 @@ type program struct {
 	exited chan struct{}
 }
 
-// openExecSource starts exec:COMMAND and reads what it writes.
+// openExecSource finds exec:COMMAND, whose output will be read.
 func openExecSource(spec string) (audio.Source, error) {
 	cmd, err := command(spec)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := exec.LookPath(cmd.Args[0]); err != nil {
+		return nil, notStarted(spec, err)
+	}
+	o := &output{spec: spec, cmd: cmd}
+	return newPipeSource(spec, o, o.close), nil
+}
+
+// An output is what a program writes. The program starts with the first Read:
+// one that records would else have filled the pipe while the phone rang, and
+// what was said then would be sent after the answer, and all else behind it.
+type output struct {
+	spec string
+	cmd  *exec.Cmd
+
+	mu      sync.Mutex // close comes from elsewhere
+	closed  bool
+	program *program // nil before the first Read
+	pipe    *os.File
+}
+
+func (o *output) Read(p []byte) (int, error) {
+	pipe, err := o.open()
+	if err != nil {
+		return 0, err
+	}
+	return pipe.Read(p)
+}
+
+func (o *output) open() (*os.File, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return nil, os.ErrClosed
+	}
+	if o.program != nil {
+		return o.pipe, nil
+	}
 	// Not cmd.StdoutPipe: Wait would close it before all was read.
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, &Error{Spec: spec, Err: err}
+		return nil, &Error{Spec: o.spec, Err: err}
 	}
-	cmd.Stdout = w
-	p, err := start(spec, cmd, r)
-	w.Close() // the program has its own
-	if err != nil {
-		return nil, err
+	defer w.Close() // the program has its own
+	o.cmd.Stdout = w
+	o.program, err = start(o.spec, o.cmd, r)
+	o.pipe = r
+	return r, err
+}
+
+func (o *output) close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.program == nil {
+		return nil
 	}
-	return newPipeSource(spec, r, func() error { return p.end(0) }), nil
+	return o.program.end(0)
 }
 
 // openExecSink starts exec:COMMAND and writes what it reads.
@@ -81,11 +126,7 @@ func command(spec string) (*exec.Cmd, error) {
 func start(spec string, cmd *exec.Cmd, pipe io.Closer) (*program, error) {
 	if err := cmd.Start(); err != nil {
 		pipe.Close()
-		var search *exec.Error
-		if errors.As(err, &search) {
-			err = search.Err
-		}
-		return nil, &Error{Spec: spec, Err: cause(err), Hint: "exec: takes a program and its arguments, without a shell"}
+		return nil, notStarted(spec, err)
 	}
 	p := &program{cmd: cmd, pipe: pipe, exited: make(chan struct{})}
 	go func() {
@@ -94,6 +135,15 @@ func start(spec string, cmd *exec.Cmd, pipe io.Closer) (*program, error) {
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// notStarted says why a program was not found or does not start.
+func notStarted(spec string, err error) error {
+	var search *exec.Error
+	if errors.As(err, &search) {
+		err = search.Err
+	}
+	return &Error{Spec: spec, Err: cause(err), Hint: "exec: takes a program and its arguments, without a shell"}
 }
 
 // end closes the pipe, gives the program grace to end by itself, and returns

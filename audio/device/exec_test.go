@@ -101,6 +101,64 @@ func TestExecSource(t *testing.T) {
 	}
 }
 
+// A program that records must not record before the call is answered, since
+// all that it writes is sent.
+func TestExecSourceStartsWithTheFirstFrame(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "not there yet")
+	source, err := OpenSource(fmt.Sprintf("exec:cat '%s'", path), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := numbered(1)
+	if err := os.WriteFile(path, rawOf(want), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var f audio.Frame
+	for err == nil && f == (audio.Frame{}) {
+		err = source.ReadFrame(&f)
+	}
+	if err != nil || f != want {
+		t.Errorf("heard %v, %v", f[:3], err)
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+
+	path = filepath.Join(t.TempDir(), "begun")
+	if source, err = OpenSource("exec:touch "+path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := source.ReadFrame(&f); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a program that nobody listened to was started")
+	}
+}
+
+// What shows only when a program starts is said as if it had shown before.
+func TestExecSourceDoesNotStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "nonsense")
+	if err := os.WriteFile(path, []byte("\x00\x01 no program"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	source, err := OpenSource("exec:"+path, Options{})
+	for err == nil {
+		var f audio.Frame
+		err = source.ReadFrame(&f)
+	}
+	var e *Error
+	if !errors.As(err, &e) || e.Spec != "exec:"+path || e.Hint == "" {
+		t.Errorf("it failed with %v", err)
+	}
+	if err := source.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A program sees the end of its input before it is asked to end, so that it
 // can complete what it writes.
 func TestExecSink(t *testing.T) {

@@ -73,9 +73,9 @@ func (s *pipeSource) ReadFrame(f *audio.Frame) error {
 func (s *pipeSource) pump() {
 	defer close(s.frames)
 	s.failure = io.EOF
+	var raw [frameOctets]byte
+	var f audio.Frame
 	for {
-		var raw [frameOctets]byte
-		var f audio.Frame
 		n, err := io.ReadFull(s.r, raw[:])
 		if n >= 2 {
 			clear(raw[n&^1:]) // the last frame may be a short one
@@ -88,11 +88,20 @@ func (s *pipeSource) pump() {
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				s.failure = &Error{Spec: s.spec, Err: cause(err)}
+				s.failure = s.failed(err)
 			}
 			return
 		}
 	}
+}
+
+// failed is the error of a reader, which may know better what to say.
+func (s *pipeSource) failed(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return &Error{Spec: s.spec, Err: cause(err)}
 }
 
 func (s *pipeSource) Close() error {
