@@ -212,11 +212,11 @@ func (c *pulseConn) readMessage() error {
 	if _, err := io.ReadFull(c.in, c.buf[:pulseHeader]); err != nil {
 		return io.EOF
 	}
-	size := int(binary.BigEndian.Uint32(c.buf))
+	size := binary.BigEndian.Uint32(c.buf)
 	if size > pulseLargest {
 		return io.EOF
 	}
-	total := pulseHeader + size
+	total := pulseHeader + int(size)
 	if total > len(c.buf) {
 		c.buf = append(c.buf[:pulseHeader], make([]byte, size)...)
 	}
