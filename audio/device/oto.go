@@ -23,14 +23,21 @@ const (
 var otoShared struct {
 	sync.Mutex
 	context *oto.Context
+	sinks   int // that play through it
 }
 
-// otoContext returns a context that works. One that has lost its device is
-// replaced: it holds none any more.
-func otoContext() (*oto.Context, error) {
+// acquireOto returns a context that works, for releaseOto. One that has lost
+// its device is replaced: it holds none any more.
+func acquireOto() (*oto.Context, error) {
 	otoShared.Lock()
 	defer otoShared.Unlock()
 	if c := otoShared.context; c != nil && c.Err() == nil {
+		if otoShared.sinks == 0 {
+			if err := c.Resume(); err != nil {
+				return nil, err
+			}
+		}
+		otoShared.sinks++
 		return c, nil
 	}
 	if !hasDefaultSpeaker() {
@@ -49,8 +56,21 @@ func otoContext() (*oto.Context, error) {
 	if err := c.Err(); err != nil {
 		return nil, err // that there is no device shows only here
 	}
-	otoShared.context = c
+	otoShared.context, otoShared.sinks = c, 1
 	return c, nil
+}
+
+// releaseOto lets a context rest that nobody plays through: between calls it
+// would go on to play silence, for a twentieth of a processor.
+func releaseOto(c *oto.Context) {
+	otoShared.Lock()
+	defer otoShared.Unlock()
+	if c != otoShared.context {
+		return // it was lost, and replaced
+	}
+	if otoShared.sinks--; otoShared.sinks == 0 {
+		_ = c.Suspend() // fails only where the device is lost
+	}
 }
 
 // hasOto tells, without taking hold of it, whether there is a speaker.
@@ -71,7 +91,7 @@ type otoSink struct {
 }
 
 func openOto() (audio.Sink, error) {
-	context, err := otoContext()
+	context, err := acquireOto()
 	if err != nil {
 		return nil, err
 	}
@@ -146,8 +166,12 @@ func (s *otoSink) WriteFrame(f *audio.Frame) error {
 func (s *otoSink) Close() error {
 	s.end.close(func() {
 		s.poll.Stop()
-		// It waits for a lock that a server which hangs may keep.
-		_, _ = within(time.Second, func() (struct{}, error) { return struct{}{}, s.player.Close() }, func(struct{}) {})
+		// Both wait for a lock that a server which hangs may keep.
+		_, _ = within(time.Second, func() (struct{}, error) {
+			err := s.player.Close()
+			releaseOto(s.context)
+			return struct{}{}, err
+		}, func(struct{}) {})
 	})
 	return nil
 }

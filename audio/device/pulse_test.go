@@ -212,6 +212,57 @@ func awake(t *testing.T, speaker audio.Sink, mic audio.Source) time.Duration {
 	return first
 }
 
+// Between two calls the default speaker rests; in the second it is heard again.
+func TestSpeakerRestsBetweenCalls(t *testing.T) {
+	startServer(t)
+	for call := range 3 {
+		mic := mustSource(t, "default")
+		speaker, err := OpenSink("default", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, isOto := speaker.(interface{ Read([]byte) (int, error) }); !isOto {
+			t.Fatalf("the default speaker is a %T", speaker)
+		}
+		awake(t, speaker, mic)
+		loud := 0
+		for range 50 {
+			f := tone(1000)
+			if err := speaker.WriteFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+			if err := mic.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+			if level(&f) > 5000 {
+				loud++
+			}
+		}
+		if loud < 25 {
+			t.Errorf("call %d: %d frames were loud, of 50", call, loud)
+		}
+		if err := speaker.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mic.Close()
+		// One that does not rest takes 60 ms of each second.
+		before := processorTime(t)
+		<-time.After(2 * time.Second)
+		if used := processorTime(t) - before; used > 50*time.Millisecond {
+			t.Errorf("after call %d: %v of processor time in two seconds", call, used)
+		}
+	}
+}
+
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
 // A microphone that was open for a second, unread, is not a second behind.
 func TestUnreadMicrophoneIsNotBehind(t *testing.T) {
 	startServer(t)
