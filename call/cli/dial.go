@@ -16,7 +16,7 @@ func Dial() *ucli.Command {
 		ArgsUsage: "PEER",
 		UsageText: `securecall dial bob.example
 securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
-arecord -q -f S16_LE -r 8000 -c 1 -t raw | securecall dial --mic - --speaker none bob.example`,
+securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
 		Description: `PEER is host[:port] or [v6]:port, port 5004 if none is given; host: may stand in
 front of it. Flags may stand before and after it.`,
 		Flags: callFlags("any free port", &ucli.DurationFlag{
