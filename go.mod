@@ -19,6 +19,7 @@ require (
 )
 
 require (
+	github.com/cloudflare/circl v1.6.5 // indirect
 	github.com/cpuguy83/go-md2man/v2 v2.0.7 // indirect
 	github.com/ebitengine/purego v0.4.1 // indirect
 	github.com/pion/logging v0.2.2 // indirect
