@@ -50,9 +50,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		RemoteKey: k.RemoteKey, RemoteSalt: k.RemoteSalt,
 		LocalSSRC: c.ssrc, RemoteSSRC: k.SSRC,
 	})
-	for _, secret := range [][]byte{k.LocalKey, k.LocalSalt, k.RemoteKey, k.RemoteSalt} {
-		clear(secret)
-	}
+	k.Wipe()
 	if err != nil {
 		return fmt.Errorf("srtp: %w", err)
 	}

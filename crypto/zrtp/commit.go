@@ -3,7 +3,6 @@ package zrtp
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"time"
 
 	"securecall/crypto/zrtp/dh"
@@ -26,9 +25,9 @@ func (s *Session) commitNow(now time.Time) {
 		s.commitAt = now.Add(CommitAfter)
 		return
 	}
-	part, err := s.dhPart(2)
+	part, err := s.dhPart(Initiator, chosen)
 	if err == nil {
-		s.key, err = agreement.Generate(s.config.Rand)
+		s.key, err = agreement.Initiate(s.config.Rand)
 	}
 	if err != nil {
 		s.fault(now, err)
@@ -58,19 +57,6 @@ func (s *Session) commitNow(now time.Time) {
 func (s *Session) mayMakeKey(now time.Time, a dh.Agreement) bool {
 	allow := s.config.AllowFiniteField
 	return !a.FiniteField() || allow == nil || allow(now)
-}
-
-// dhPart is our DHPart1 or DHPart2 but for pv and MAC. As long as no secrets
-// are retained their IDs are random, so that they match nothing and tell
-// nobody that there are none (Section 4.3).
-func (s *Session) dhPart(part int) (*wire.DHPart, error) {
-	m := &wire.DHPart{Part: part, H1: s.chain.h1}
-	for _, id := range []*wire.ID{&m.RS1ID, &m.RS2ID, &m.AuxID, &m.PBXID} {
-		if _, err := io.ReadFull(s.config.Rand, id[:]); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
 }
 
 // onCommit makes the session a responder.
@@ -152,12 +138,12 @@ func (s *Session) answer(i in, m *wire.Commit) error {
 	if !reuse && !s.mayMakeKey(i.now, agreement) {
 		return DropBusy
 	}
-	part, err := s.dhPart(1)
+	part, err := s.dhPart(Responder, chosen)
 	if err == nil && !reuse {
 		if s.key != nil {
 			s.key.Wipe()
 		}
-		s.key, err = agreement.Generate(s.config.Rand)
+		s.key, err = agreement.Respond(s.config.Rand, nil)
 	}
 	if err != nil {
 		s.fault(i.now, err)

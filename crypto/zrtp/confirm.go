@@ -10,8 +10,8 @@ import (
 	"securecall/crypto/zrtp/wire"
 )
 
-// makeConfirm makes our Confirm1 or Confirm2 (Sections 4.6 and 5.7). No flag
-// is set: there is no PBX, no cache to hold V, no GoClear, and the keys are
+// makeConfirm makes our Confirm1 or Confirm2 (Sections 4.6 and 5.7). Of the
+// flags only V is ever set: there is no PBX, no GoClear, and the keys are
 // disclosed to nobody.
 func (s *Session) makeConfirm(part int) ([]byte, error) {
 	local, _ := s.keys.sides(s.role)
@@ -23,11 +23,25 @@ func (s *Session) makeConfirm(part int) ([]byte, error) {
 	if _, err := io.ReadFull(s.config.Rand, m.IV[:]); err != nil {
 		return nil, err
 	}
-	body := &wire.ConfirmBody{H0: s.chain.h0, Expiry: s.expiry}
+	body := &wire.ConfirmBody{H0: s.chain.h0, V: s.verified(), Expiry: s.expiry()}
 	m.Encrypted = body.Append(nil)
 	encryptCFB(block, m.IV, m.Encrypted)
 	m.MAC = s.suite.confirmMAC(local.mac, m.Encrypted)
 	return m.Append(nil), nil
+}
+
+// verified is our V flag: the SAS was verified in an earlier call, and it is
+// the secret of that line of calls that the peer shares (Section 7.1).
+func (s *Session) verified() bool { return s.secrets.verified && s.secrets.rs == Matched }
+
+// expiry is our cache expiration interval. "If a ZRTP endpoint does not
+// support the caching of shared secrets, it MUST set the cache expiration
+// interval to zero" (Section 4.9.1).
+func (s *Session) expiry() uint32 {
+	if s.config.Retained == nil {
+		return 0
+	}
+	return Forever
 }
 
 // openConfirm checks and decrypts the peer's Confirm. dhPart is the message
@@ -140,9 +154,14 @@ func (s *Session) handOver(body *wire.ConfirmBody) {
 		RemoteSalt:   remote.srtpSalt,
 		SASValue:     binary.BigEndian.Uint32(s.keys.sasHash[:]),
 		SASHash:      s.keys.sasHash,
+		SessionKey:   s.keys.session,
+		ExportedKey:  s.keys.exported,
+		Continuity:   s.secrets.rs,
+		Auxiliary:    s.secrets.auxIs,
+		Verified:     s.verified(),
 		PeerV:        body.V,
 		PeerD:        body.D,
-		PeerExpiry:   body.Expiry,
+		Retain:       Retain{RS1: s.keys.rs1, Expiry: min(s.expiry(), body.Expiry)},
 	})
 	s.keys.wipeConfirm()
 	s.keys = nil // what is left of them is the event's

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"securecall/crypto/zrtp/dh"
 	"securecall/crypto/zrtp/wire"
 )
 
@@ -21,7 +22,7 @@ func (s *Session) onDHPart1(i in, m *wire.DHPart) error {
 		return nil
 	}
 	s.dhPart1 = bytes.Clone(i.raw)
-	if !s.agree(i, m, s.config.ZID, s.peer.hello.ZID, s.peer.raw) {
+	if !s.agree(i, m, Initiator) {
 		return nil
 	}
 	s.role = Initiator
@@ -47,7 +48,7 @@ func (s *Session) onDHPart2(i in, m *wire.DHPart) error {
 	}
 	s.proven = true
 	s.dhPart2 = bytes.Clone(i.raw)
-	if !s.agree(i, m, s.peer.hello.ZID, s.config.ZID, s.hello) {
+	if !s.agree(i, m, Responder) {
 		return nil
 	}
 	confirm, err := s.makeConfirm(1)
@@ -72,11 +73,11 @@ func (s *Session) onDHPart2Repeat(i in, _ *wire.DHPart) error {
 	return nil
 }
 
-// agree computes the keys from the peer's public value and is done with our
-// own. It fails the session if that value is bad, as Sections 4.4.1.2 and
-// 4.4.1.3 ask.
-func (s *Session) agree(i in, m *wire.DHPart, zidi, zidr wire.ZID, responderHello []byte) bool {
-	if len(m.PV) != len(s.key.Public()) {
+// agree computes the keys from the peer's DHPart and is done with our own key
+// and the secrets from the cache. It fails the session if pv is bad, as
+// Sections 4.4.1.2 and 4.4.1.3 ask.
+func (s *Session) agree(i in, m *wire.DHPart, own Role) bool {
+	if agreement, ok := dh.Lookup(s.suite.agreement); !ok || len(m.PV) != agreement.PublicSize(m.Part) {
 		s.fail(i.now, wire.ErrorMalformed)
 		return false
 	}
@@ -87,7 +88,20 @@ func (s *Session) agree(i in, m *wire.DHPart, zidi, zidr wire.ZID, responderHell
 	}
 	s.key.Wipe()
 	s.key = nil
-	s.keys = s.suite.derive(result, zidi, zidr, responderHello, s.exchange.commit, s.dhPart1, s.dhPart2)
+	s.secrets.match(s.suite, own, m, s.peer.hello.H3)
+	context := s.context(own, s.exchange.commit, s.dhPart1, s.dhPart2)
+	s.keys = s.suite.derive(s.suite.s0(result, context, s.secrets.s1, s.secrets.s2), context)
+	s.secrets.wipe()
 	s.peer.h1 = m.H1
 	return true
+}
+
+// context is KDF_Context of an exchange in which we have the role own and
+// these messages followed the responder's Hello.
+func (s *Session) context(own Role, messages ...[]byte) []byte {
+	zidi, zidr, hello := s.config.ZID, s.peer.hello.ZID, s.peer.raw
+	if own == Responder {
+		zidi, zidr, hello = zidr, zidi, s.hello
+	}
+	return s.suite.context(zidi, zidr, append([][]byte{hello}, messages...)...)
 }

@@ -339,9 +339,10 @@ func TestNoSecretsAreLeft(t *testing.T) {
 	}
 
 	result := []byte{1, 2, 3}
-	suite{}.derive(result, wire.ZID{}, wire.ZID{}, nil, nil, nil, nil)
-	if !zero(result) {
-		t.Error("derive leaves DHResult")
+	s0 := suite{}.s0(result, nil, nil, nil)
+	suite{}.derive(s0, nil)
+	if !zero(result) || !zero(s0) {
+		t.Error("DHResult or s0 is left")
 	}
 }
 

@@ -167,6 +167,9 @@ func (i *initiator) handshake(t *testing.T, w *world, s suite) {
 		"initiator's salt": {k.RemoteSalt, i.kdf("Initiator SRTP master salt", 112)},
 		"responder's key":  {k.LocalKey, i.kdf("Responder SRTP master key", 8*i.keyBytes)},
 		"responder's salt": {k.LocalSalt, i.kdf("Responder SRTP master salt", 112)},
+		"ZRTPSess":         {k.SessionKey, i.kdf("ZRTP Session Key", hashBits)},
+		"ExportedKey":      {k.ExportedKey, i.kdf("Exported key", hashBits)},
+		"rs1":              {k.Retain.RS1, i.kdf("retained secret", 256)},
 		"sashash":          {k.SASHash[:], i.kdf("SAS", 256)},
 		"sasvalue":         {binary.BigEndian.AppendUint32(nil, k.SASValue), i.kdf("SAS", 256)[:4]},
 	} {
@@ -174,8 +177,8 @@ func (i *initiator) handshake(t *testing.T, w *world, s suite) {
 			t.Errorf("%v, %s: %x, computed here %x", s, what, pair[0], pair[1])
 		}
 	}
-	if !k.PeerV || !k.PeerD || k.PeerExpiry != 9 {
-		t.Errorf("flags %v %v, expiry %d", k.PeerV, k.PeerD, k.PeerExpiry)
+	if !k.PeerV || !k.PeerD || k.Retain.Expiry != 0 {
+		t.Errorf("flags %v %v, expiry %d", k.PeerV, k.PeerD, k.Retain.Expiry)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"io"
+	"slices"
 
 	"securecall/crypto/zrtp/wire"
 )
@@ -49,6 +50,9 @@ func (s suite) newHash() hash.Hash {
 	return sha256.New()
 }
 
+// hashBits is the length of its output.
+func (s suite) hashBits() int { return 8 * s.newHash().Size() }
+
 // cipherBits is the negotiated AES key length (Section 5.1.3).
 func (s suite) cipherBits() int {
 	if s.cipher == wire.AES3 {
@@ -86,38 +90,63 @@ func (s suite) kdf(ki []byte, label string, context []byte, bits int) []byte {
 	return out[: bits/8 : bits/8]
 }
 
-// keys are what s0 gives (Sections 4.5.2 and 4.5.3), but for ZRTPSess and the
-// exported key, which nothing here uses yet.
+// keys are what s0 gives (Sections 4.5.2, 4.5.3 and 4.6.1). A further stream
+// (Multistream mode) has only those of 4.5.3.
 type keys struct {
 	initiator, responder direction
 	sasHash              [32]byte
+	session              []byte // ZRTPSess
+	exported             []byte // ExportedKey
+	rs1                  []byte // the new one
 }
 
 // direction holds the keys for what one role sends.
 type direction struct{ srtpKey, srtpSalt, mac, zrtp []byte }
 
-// derive computes s0 (Section 4.4.1.4) and the keys, and wipes dhResult and
-// s0. There are no retained secrets: s1, s2 and s3 are null.
-func (s suite) derive(dhResult []byte, zidi, zidr wire.ZID, responderHello, commit, dhPart1, dhPart2 []byte) *keys {
-	totalHash := s.digest(responderHello, commit, dhPart1, dhPart2)
-	context := append(append(append([]byte{}, zidi[:]...), zidr[:]...), totalHash...)
-	nulls := make([]byte, 3*4)
-	s0 := s.digest([]byte{0, 0, 0, 1}, dhResult, []byte("ZRTP-HMAC-KDF"), context, nulls)
-	clear(dhResult)
-	defer clear(s0)
+// context is KDF_Context = ZIDi || ZIDr || total_hash (Section 4.4.1.4).
+func (s suite) context(zidi, zidr wire.ZID, messages ...[]byte) []byte {
+	return slices.Concat(zidi[:], zidr[:], s.digest(messages...))
+}
 
-	hashBits, keyBits := 8*s.newHash().Size(), s.cipherBits()
-	role := func(name string) direction {
+// s0 of DH mode (Section 4.4.1.4), from DHResult, which it wipes, and the
+// secrets that are shared; s3, the PBX's, is always null.
+func (s suite) s0(dhResult, context, s1, s2 []byte) []byte {
+	h := s.newHash()
+	h.Write([]byte{0, 0, 0, 1})
+	h.Write(dhResult)
+	io.WriteString(h, "ZRTP-HMAC-KDF")
+	h.Write(context)
+	for _, secret := range [][]byte{s1, s2, nil} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(secret))))
+		h.Write(secret)
+	}
+	clear(dhResult)
+	return h.Sum(nil)
+}
+
+// derive computes the keys of the first stream of a call from s0 (Sections
+// 4.5.2, 4.5.3 and 4.6.1), which it wipes.
+func (s suite) derive(s0, context []byte) *keys {
+	defer clear(s0)
+	k := s.deriveStream(s0, context)
+	copy(k.sasHash[:], s.kdf(s0, "SAS", context, 256))
+	k.session = s.kdf(s0, "ZRTP Session Key", context, s.hashBits())
+	k.exported = s.kdf(s0, "Exported key", context, s.hashBits())
+	k.rs1 = s.kdf(s0, "retained secret", context, 256)
+	return k
+}
+
+// deriveStream computes what every stream has (Section 4.5.3).
+func (s suite) deriveStream(s0, context []byte) *keys {
+	role := func(r Role) direction {
 		return direction{
-			srtpKey:  s.kdf(s0, name+" SRTP master key", context, keyBits),
-			srtpSalt: s.kdf(s0, name+" SRTP master salt", context, 112),
-			mac:      s.kdf(s0, name+" HMAC key", context, hashBits),
-			zrtp:     s.kdf(s0, name+" ZRTP key", context, keyBits),
+			srtpKey:  s.kdf(s0, r.name()+" SRTP master key", context, s.cipherBits()),
+			srtpSalt: s.kdf(s0, r.name()+" SRTP master salt", context, 112),
+			mac:      s.kdf(s0, r.name()+" HMAC key", context, s.hashBits()),
+			zrtp:     s.kdf(s0, r.name()+" ZRTP key", context, s.cipherBits()),
 		}
 	}
-	k := &keys{initiator: role("Initiator"), responder: role("Responder")}
-	copy(k.sasHash[:], s.kdf(s0, "SAS", context, 256))
-	return k
+	return &keys{initiator: role(Initiator), responder: role(Responder)}
 }
 
 // sides returns the keys for what a role sends and for what it receives.
@@ -144,10 +173,16 @@ func (k *keys) wipe() {
 		clear(d.srtpSalt)
 	}
 	clear(k.sasHash[:])
+	clear(k.session)
+	clear(k.exported)
+	clear(k.rs1)
 }
 
-func (k KeysReady) wipe() {
-	for _, b := range [][]byte{k.LocalKey, k.LocalSalt, k.RemoteKey, k.RemoteSalt} {
+// Wipe clears all the secrets of k.
+func (k KeysReady) Wipe() {
+	for _, b := range [][]byte{
+		k.LocalKey, k.LocalSalt, k.RemoteKey, k.RemoteSalt, k.SessionKey, k.ExportedKey, k.Retain.RS1,
+	} {
 		clear(b)
 	}
 }

@@ -66,7 +66,7 @@ func TestWrongHVI(t *testing.T) {
 	w := newWorld(t, a, b)
 	w.capture(dhPart1)
 	agreement, _ := dh.Lookup(wire.X255)
-	other, err := agreement.Generate(random("other", 1))
+	other, err := agreement.Initiate(random("other", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestWrongHVI(t *testing.T) {
 // sends.
 func badPublicValues(ka wire.Name) map[string][]byte {
 	agreement, _ := dh.Lookup(ka)
-	zero := make([]byte, agreement.PublicSize())
+	zero := make([]byte, agreement.PublicSize(1))
 	one := bytes.Clone(zero)
 	one[len(one)-1] = 1
 	full := bytes.Repeat([]byte{0xff}, len(zero))
@@ -93,7 +93,7 @@ func badPublicValues(ka wire.Name) map[string][]byte {
 		return map[string][]byte{"0": zero, "1": little}
 	case wire.EC25, wire.EC38:
 		offCurve := bytes.Clone(zero)
-		key, _ := agreement.Generate(random("off curve", 1))
+		key, _ := agreement.Initiate(random("off curve", 1))
 		copy(offCurve, key.Public())
 		offCurve[len(offCurve)-1] ^= 1
 		return map[string][]byte{"0": zero, "beyond p": full, "off the curve": offCurve}

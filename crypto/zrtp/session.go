@@ -25,11 +25,11 @@ type Session struct {
 	proven bool
 	drops  map[Drop]uint64
 
-	chain  chain
-	hello  []byte // the one Hello of the whole session (Section 6)
-	expiry uint32 // cache expiration interval: 0 without a cache (Section 4.9.1)
+	chain chain
+	hello []byte // the one Hello of the whole session (Section 6)
 
-	peer peer
+	peer    peer
+	secrets *secrets // nil until they are looked up
 	exchange
 
 	helloAt    time.Time // when Hello is sent again; zero: never
@@ -75,10 +75,11 @@ type exchange struct {
 // New checks c and makes a session that has sent nothing yet.
 //
 // What is read from Config.Rand, in this order: here H0 (32 bytes) and the
-// first sequence number (2 bytes); for a Commit of ours the four secret IDs
-// of DHPart2 (8 bytes each: rs1, rs2, aux, pbx) and then the key; for a
-// DHPart1 its four secret IDs and then the key, unless the one of our own
-// discarded Commit serves (Section 4.2); for a Confirm its IV (16 bytes).
+// first sequence number (2 bytes); for a Commit of ours the IDs of those
+// secrets in DHPart2 that there are not (8 bytes each, in the order rs1, rs2,
+// aux, pbx) and then the key; for a DHPart1 the same, without the key if the
+// one of our own discarded Commit serves (Section 4.2); for a Confirm its IV
+// (16 bytes).
 func New(c Config) (*Session, error) {
 	offer, err := c.Algorithms.complete()
 	if err != nil {
@@ -223,7 +224,7 @@ func (s *Session) Close() {
 	s.stop(closed)
 	for _, e := range s.events {
 		if k, ok := e.(KeysReady); ok {
-			k.wipe()
+			k.Wipe()
 		}
 	}
 	s.events = nil
@@ -238,6 +239,9 @@ func (s *Session) stop(last state) {
 	}
 	if s.keys != nil {
 		s.keys.wipe()
+	}
+	if s.secrets != nil {
+		s.secrets.wipe()
 	}
 	s.chain.h0 = [32]byte{}
 	s.exchange = exchange{role: s.role}

@@ -57,6 +57,12 @@ type Config struct {
 	// Commit, or for a Commit without Initiate. A refused Commit is dropped,
 	// to be repeated; one of ours waits. nil: always.
 	AllowFiniteField func(now time.Time) bool
+	// Retained looks up what is kept about a peer; it is called at most once,
+	// when its ZID and a Commit are there. nil: cacheless (Section 4.9.1).
+	Retained func(wire.ZID) Retained
+	// Auxiliary is auxsecret, agreed out of band (Section 4.3); nil: none. It
+	// is borrowed, and must not change before the session ends.
+	Auxiliary []byte
 }
 
 // An Event is one of PeerHello, KeysReady, Secured, Failed.
@@ -72,7 +78,9 @@ type PeerHello struct {
 
 // KeysReady: the exchange has given SRTP keys and they are checked by the
 // peer's Confirm. A responder is Secured at once; an initiator may now open
-// SRTP but must send and play nothing before Secured (Section 4.6).
+// SRTP but must send and play nothing before Secured (Section 4.6), nor keep
+// what is to be retained. All secrets are the receiver's, who clears them as
+// soon as each is not needed any more (Section 4.7.3): Wipe.
 type KeysReady struct {
 	Role                                  Role
 	ZID                                   wire.ZID // the peer's
@@ -80,11 +88,17 @@ type KeysReady struct {
 	SSRC                                  uint32 // the peer's
 	Hash, Cipher, Auth, KeyAgreement, SAS wire.Name
 	LocalKey, LocalSalt                   []byte // SRTP master key and salt for what we send
-	RemoteKey, RemoteSalt                 []byte // all four are the receiver's, to be wiped by it
+	RemoteKey, RemoteSalt                 []byte
 	SASValue                              uint32 // leftmost 32 bits of sashash
 	SASHash                               [32]byte
-	PeerV, PeerD                          bool // the peer's V and D flags
-	PeerExpiry                            uint32
+	SessionKey                            []byte // ZRTPSess, for further streams (Section 4.4.3)
+	ExportedKey                           []byte // for other purposes of the application (Section 4.5.2)
+	Continuity                            Match  // of rs1 and rs2
+	Auxiliary                             Match  // of auxsecret
+	Verified                              bool   // our V flag: verified in an earlier call, and Continuity is Matched
+	PeerV                                 bool   // the peer's; means nothing unless Continuity is Matched
+	PeerD                                 bool   // the peer says that its keys are disclosed (Section 11)
+	Retain                                Retain // what to keep once Secured
 }
 
 // Secured: both ends have the keys (responder: Confirm2 was good; initiator:

@@ -21,17 +21,17 @@ type curve struct {
 }
 
 func (c *curve) Name() wire.Name   { return c.name }
-func (c *curve) PublicSize() int   { return c.public }
+func (c *curve) publicSize() int   { return c.public }
 func (c *curve) ResultSize() int   { return c.secret }
 func (c *curve) FiniteField() bool { return false }
 
-// attempts is how often Generate draws a scalar: one out of 2^32 is refused on
+// attempts is how often generate draws a scalar: one out of 2^32 is refused on
 // P-256, fewer on P-384, none on X25519.
 const attempts = 16
 
-// Generate reads as many bytes from rand as a scalar has, again if they are
+// generate reads as many bytes from rand as a scalar has, again if they are
 // none. crypto/ecdh's own GenerateKey does not use the source it is handed.
-func (c *curve) Generate(rand io.Reader) (Key, error) {
+func (c *curve) generate(rand io.Reader) (Key, error) {
 	secret := make([]byte, c.secret)
 	defer clear(secret)
 	for range attempts {
@@ -47,6 +47,7 @@ func (c *curve) Generate(rand io.Reader) (Key, error) {
 }
 
 type curveKey struct {
+	nothingCommitted
 	curve   *curve
 	private *ecdh.PrivateKey
 	public  []byte

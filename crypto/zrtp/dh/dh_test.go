@@ -69,11 +69,11 @@ func TestVectors(t *testing.T) {
 		},
 	} {
 		a := lookup(t, c.name)
-		ka, err := a.Generate(bytes.NewReader(unhex(t, c.secretA)))
+		ka, err := a.Initiate(bytes.NewReader(unhex(t, c.secretA)))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		kb, err := a.Generate(bytes.NewReader(unhex(t, c.secretB)))
+		kb, err := a.Initiate(bytes.NewReader(unhex(t, c.secretB)))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -113,7 +113,7 @@ func TestX25519(t *testing.T) {
 			"95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
 		},
 	} {
-		k, err := lookup(t, wire.X255).Generate(bytes.NewReader(unhex(t, c.scalar)))
+		k, err := lookup(t, wire.X255).Initiate(bytes.NewReader(unhex(t, c.scalar)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestGroups(t *testing.T) {
 		p.Add(p, new(big.Int).Lsh(one, c.bits))
 		p.Sub(p, new(big.Int).Lsh(one, c.bits-64))
 		p.Sub(p, one)
-		a := lookup(t, c.name).(*finiteField)
+		a := lookup(t, c.name).(diffieHellman).group.(*finiteField)
 		m := a.group()
 		got := new(big.Int).SetBytes(m.Nat().Bytes(m))
 		if got.Cmp(p) != 0 {
@@ -177,7 +177,7 @@ func pi(bits uint) *big.Int {
 // tests), with results that keep their leading zeros.
 func TestFiniteFieldAgainstBig(t *testing.T) {
 	for _, n := range []wire.Name{wire.DH2k, wire.DH3k} {
-		a := lookup(t, n).(*finiteField)
+		a := lookup(t, n).(diffieHellman).group.(*finiteField)
 		m := a.group()
 		p := new(big.Int).SetBytes(m.Nat().Bytes(m))
 		for range 3 {
@@ -185,7 +185,7 @@ func TestFiniteFieldAgainstBig(t *testing.T) {
 			if _, err := rand.Read(x[:]); err != nil {
 				t.Fatal(err)
 			}
-			k, err := a.Generate(bytes.NewReader(x[:]))
+			k, err := a.generate(bytes.NewReader(x[:]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,7 +207,7 @@ func TestFiniteFieldAgainstBig(t *testing.T) {
 		// 2^8 mod p is 256: nearly all of it leading zeros.
 		x := make([]byte, exponentSize)
 		x[exponentSize-1] = 8
-		k, err := a.Generate(bytes.NewReader(x))
+		k, err := a.generate(bytes.NewReader(x))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,11 +231,11 @@ func TestFiniteFieldAgainstBig(t *testing.T) {
 // so". We do.
 func TestBadPublicValues(t *testing.T) {
 	for _, a := range agreements {
-		k, err := a.Generate(rand.Reader)
+		k, err := a.Initiate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := a.PublicSize()
+		size := a.PublicSize(1)
 		bad := map[string][]byte{
 			"zero":      make([]byte, size),
 			"empty":     nil,
@@ -247,7 +247,7 @@ func TestBadPublicValues(t *testing.T) {
 			b[size-1] = n
 			return b
 		}
-		if f, ok := a.(*finiteField); ok {
+		if f, ok := a.(diffieHellman).group.(*finiteField); ok {
 			m := f.group()
 			p := new(big.Int).SetBytes(m.Nat().Bytes(m))
 			bad["one"] = small(1)
@@ -292,11 +292,11 @@ func TestBadPublicValues(t *testing.T) {
 
 func TestSizesAndAgreement(t *testing.T) {
 	for _, a := range agreements {
-		x, err := a.Generate(rand.Reader)
+		x, err := a.Initiate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		y, err := a.Generate(rand.Reader)
+		y, err := a.Initiate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestSizesAndAgreement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(xy, yx) || len(xy) != a.ResultSize() || len(x.Public()) != a.PublicSize() || a.PublicSize()%4 != 0 {
+		if !bytes.Equal(xy, yx) || len(xy) != a.ResultSize() || len(x.Public()) != a.PublicSize(1) || a.PublicSize(1)%4 != 0 {
 			t.Errorf("%s: %d and %d bytes, %x, %x", a.Name(), len(x.Public()), len(xy), xy, yx)
 		}
 		if bytes.Equal(x.Public(), y.Public()) {
@@ -320,12 +320,12 @@ func TestSizesAndAgreement(t *testing.T) {
 // All randomness comes from the reader, and one that fails is told.
 func TestRandomSource(t *testing.T) {
 	for _, a := range agreements {
-		if _, err := a.Generate(bytes.NewReader(make([]byte, 5))); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := a.Initiate(bytes.NewReader(make([]byte, 5))); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: a short source gives %v", a.Name(), err)
 		}
 		seed := bytes.Repeat([]byte{7}, 64)
 		source := bytes.NewReader(seed)
-		x, err := a.Generate(source)
+		x, err := a.Initiate(source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,7 +333,7 @@ func TestRandomSource(t *testing.T) {
 		if got := len(seed) - source.Len(); got != want {
 			t.Errorf("%s: reads %d bytes, not %d", a.Name(), got, want)
 		}
-		y, err := a.Generate(bytes.NewReader(seed))
+		y, err := a.Initiate(bytes.NewReader(seed))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,16 +343,16 @@ func TestRandomSource(t *testing.T) {
 	}
 	// A scalar that is not below the order is passed over, and 0 too.
 	next := bytes.Repeat([]byte{7}, 32)
-	want, err := lookup(t, wire.EC25).Generate(bytes.NewReader(next))
+	want, err := lookup(t, wire.EC25).Initiate(bytes.NewReader(next))
 	if err != nil {
 		t.Fatal(err)
 	}
 	draws := slices.Concat(bytes.Repeat([]byte{0xff}, 32), make([]byte, 32), next)
-	if got, err := lookup(t, wire.EC25).Generate(bytes.NewReader(draws)); err != nil || !bytes.Equal(got.Public(), want.Public()) {
+	if got, err := lookup(t, wire.EC25).Initiate(bytes.NewReader(draws)); err != nil || !bytes.Equal(got.Public(), want.Public()) {
 		t.Errorf("after two draws that are no scalars: %v", err)
 	}
 	// A source that never gives a scalar below the order ends.
-	if _, err := lookup(t, wire.EC25).Generate(bytes.NewReader(bytes.Repeat([]byte{0xff}, 32*attempts))); err == nil {
+	if _, err := lookup(t, wire.EC25).Initiate(bytes.NewReader(bytes.Repeat([]byte{0xff}, 32*attempts))); err == nil {
 		t.Error("all ones is taken for a P-256 scalar")
 	}
 }
@@ -361,11 +361,11 @@ func TestRandomSource(t *testing.T) {
 // known to all.
 func TestWipe(t *testing.T) {
 	for _, a := range agreements {
-		k, err := a.Generate(rand.Reader)
+		k, err := a.Initiate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		peer, err := a.Generate(rand.Reader)
+		peer, err := a.Initiate(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -389,29 +389,29 @@ func TestWipe(t *testing.T) {
 func FuzzShared(f *testing.F) {
 	var keys []Key
 	for _, a := range agreements {
-		k, err := a.Generate(rand.Reader)
+		k, err := a.Initiate(rand.Reader)
 		if err != nil {
 			f.Fatal(err)
 		}
 		keys = append(keys, k)
 		f.Add(k.Public())
-		f.Add(make([]byte, a.PublicSize()))
+		f.Add(make([]byte, a.PublicSize(1)))
 	}
 	f.Fuzz(func(t *testing.T, pv []byte) {
 		for i, k := range keys {
-			if b, err := k.Shared(pv); err == nil && (len(b) != agreements[i].ResultSize() || len(pv) != agreements[i].PublicSize()) {
+			if b, err := k.Shared(pv); err == nil && (len(b) != agreements[i].ResultSize() || len(pv) != agreements[i].PublicSize(1)) {
 				t.Errorf("%s: %d bytes from %d", agreements[i].Name(), len(b), len(pv))
 			}
 		}
 	})
 }
 
-func BenchmarkGenerate(b *testing.B) {
+func BenchmarkInitiate(b *testing.B) {
 	for _, a := range agreements {
 		b.Run(a.Name().String(), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := a.Generate(rand.Reader); err != nil {
+				if _, err := a.Initiate(rand.Reader); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -422,7 +422,7 @@ func BenchmarkGenerate(b *testing.B) {
 func BenchmarkShared(b *testing.B) {
 	for _, a := range agreements {
 		b.Run(a.Name().String(), func(b *testing.B) {
-			k, err := a.Generate(rand.Reader)
+			k, err := a.Initiate(rand.Reader)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -22,12 +22,12 @@ type finiteField struct {
 }
 
 func (f *finiteField) Name() wire.Name   { return f.name }
-func (f *finiteField) PublicSize() int   { return f.size }
+func (f *finiteField) publicSize() int   { return f.size }
 func (f *finiteField) ResultSize() int   { return f.size }
 func (f *finiteField) FiniteField() bool { return true }
 
-// Generate reads the 64 bytes of the exponent from rand.
-func (f *finiteField) Generate(rand io.Reader) (Key, error) {
+// generate reads the 64 bytes of the exponent from rand.
+func (f *finiteField) generate(rand io.Reader) (Key, error) {
 	k := &finiteFieldKey{field: f}
 	if _, err := io.ReadFull(rand, k.exponent[:]); err != nil {
 		return nil, fmt.Errorf("random source: %w", err)
@@ -39,6 +39,7 @@ func (f *finiteField) Generate(rand io.Reader) (Key, error) {
 }
 
 type finiteFieldKey struct {
+	nothingCommitted
 	field    *finiteField       // nil once wiped
 	exponent [exponentSize]byte // x
 	public   []byte             // 2^x mod p

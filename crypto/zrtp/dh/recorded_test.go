@@ -55,7 +55,7 @@ func TestRecordedAgreements(t *testing.T) {
 				if a.FiniteField() {
 					secret = append(make([]byte, exponentSize-len(secret)), secret...)
 				}
-				k, err := a.Generate(bytes.NewReader(secret))
+				k, err := a.Initiate(bytes.NewReader(secret))
 				if err != nil {
 					t.Fatal(err)
 				}
