@@ -119,13 +119,19 @@ func choose(own Algorithms, h *wire.Hello) (suite, wire.ErrorCode) {
 
 // accept checks a Commit against what we offered, in DH mode.
 func accept(own Algorithms, c suite) wire.ErrorCode {
+	if !slices.Contains(own.KeyAgreements, c.agreement) {
+		return wire.ErrorKeyAgreement
+	}
+	return acceptWithoutDH(own, c)
+}
+
+// acceptWithoutDH checks all but the key agreement.
+func acceptWithoutDH(own Algorithms, c suite) wire.ErrorCode {
 	switch {
 	case !slices.Contains(own.Hashes, c.hash):
 		return wire.ErrorHash
 	case !slices.Contains(own.Ciphers, c.cipher):
 		return wire.ErrorCipher
-	case !slices.Contains(own.KeyAgreements, c.agreement):
-		return wire.ErrorKeyAgreement
 	case !slices.Contains(own.Auths, c.auth):
 		return wire.ErrorAuth
 	case !slices.Contains(own.SASTypes, c.sas):

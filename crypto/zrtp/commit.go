@@ -11,6 +11,18 @@ import (
 
 // commitNow makes the session an initiator, until contention says otherwise.
 func (s *Session) commitNow(now time.Time) {
+	switch {
+	case s.config.Call != nil:
+		s.commitStream(now)
+	case s.mayPreshare():
+		s.commitPreshared(now)
+	default:
+		s.commitDH(now)
+	}
+}
+
+// commitDH begins in DH mode.
+func (s *Session) commitDH(now time.Time) {
 	chosen, code := choose(s.offer, s.peer.hello)
 	if code != 0 {
 		s.fail(now, code)
@@ -37,16 +49,27 @@ func (s *Session) commitNow(now time.Time) {
 	s.suite = chosen
 	s.dhPart2 = seal(part, s.chain.h0)
 	s.hvi = chosen.hvi(s.dhPart2, s.peer.raw)
-	s.exchange.commit = seal(&wire.Commit{
+	m := chosen.commit(s)
+	m.HVI = s.hvi
+	s.exchange.commit = seal(m, s.chain.h1)
+	s.sendCommit(now)
+}
+
+// commit is a Commit that selects u, but for what depends on the mode.
+func (u suite) commit(s *Session) *wire.Commit {
+	return &wire.Commit{
 		H2:           s.chain.h2,
 		ZID:          s.config.ZID,
-		Hash:         chosen.hash,
-		Cipher:       chosen.cipher,
-		Auth:         chosen.auth,
-		KeyAgreement: chosen.agreement,
-		SAS:          chosen.sas,
-		HVI:          s.hvi,
-	}, s.chain.h1)
+		Hash:         u.hash,
+		Cipher:       u.cipher,
+		Auth:         u.auth,
+		KeyAgreement: u.agreement,
+		SAS:          u.sas,
+	}
+}
+
+// sendCommit sends our Commit, again and again until it is answered.
+func (s *Session) sendCommit(now time.Time) {
 	s.state = committed
 	s.commitAt = time.Time{}
 	s.send(s.exchange.commit)
@@ -65,35 +88,44 @@ func (s *Session) onCommit(i in, m *wire.Commit) error {
 	if err != nil || !ours {
 		return err
 	}
+	return s.answer(i, m)
+}
+
+// answer answers a Commit, in its mode.
+func (s *Session) answer(i in, m *wire.Commit) error {
 	switch m.KeyAgreement {
 	case wire.Mult:
-		// There is no ZRTP Session key to use it with (Section 4.4.3.1).
-		s.fail(i.now, wire.ErrorNoSecret)
-		return nil
+		return s.answerStream(i, m)
 	case wire.Prsh:
-		// There is no secret of that ID: "it SHOULD respond with its own DH
-		// Commit message" (Section 4.4.2.3).
-		s.commitNow(i.now)
-		return nil
+		return s.answerPreshared(i, m)
 	}
-	return s.answer(i, m)
+	return s.answerDH(i, m)
 }
 
 // onContention settles who is the initiator when both sent a Commit
 // (Section 4.2).
 func (s *Session) onContention(i in, m *wire.Commit) error {
-	ours, err := s.checkCommit(i, m)
-	if err != nil || !ours {
+	usable, err := s.checkCommit(i, m)
+	if err != nil || !usable {
 		return err
 	}
-	switch m.KeyAgreement {
-	case wire.Mult: // "a software error has occurred"
+	ours, theirs := s.suite.agreement, m.KeyAgreement
+	if (ours == wire.Mult) != (theirs == wire.Mult) { // "a software error has occurred"
 		s.fail(i.now, wire.ErrorSoftware)
 		return nil
-	case wire.Prsh: // "the Preshared Commit MUST be discarded"
-		return DropContention
 	}
-	switch bytes.Compare(m.HVI[:], s.hvi[:]) {
+	order := bytes.Compare(m.HVI[:], s.hvi[:])
+	switch {
+	case ours == wire.Prsh && theirs != wire.Prsh: // "the Preshared Commit MUST be discarded"
+		return s.answer(i, m)
+	case ours != wire.Prsh && theirs == wire.Prsh:
+		return DropContention
+	case theirs == wire.Prsh && s.peer.hello.M: // "MUST be discarded ... regardless of the nonce values"
+		return DropContention
+	case s.suite.withoutDH():
+		order = bytes.Compare(m.Nonce[:], s.nonce[:])
+	}
+	switch order {
 	case -1: // "the Commit message with the lowest hvi ... MUST be discarded"
 		return DropContention
 	case 0: // our own commitment handed back
@@ -121,9 +153,9 @@ func (s *Session) checkCommit(i in, m *wire.Commit) (usable bool, err error) {
 	return true, nil
 }
 
-// answer sends DHPart1. A Commit of ours is discarded, but not its key, which
+// answerDH sends DHPart1. A Commit of ours is discarded, but not its key, which
 // nobody has seen, if it is of the right kind (Section 4.2).
-func (s *Session) answer(i in, m *wire.Commit) error {
+func (s *Session) answerDH(i in, m *wire.Commit) error {
 	chosen := suiteOf(m)
 	if code := accept(s.offer, chosen); code != 0 {
 		s.fail(i.now, code)
@@ -150,6 +182,9 @@ func (s *Session) answer(i in, m *wire.Commit) error {
 		return nil
 	}
 	part.PV = s.key.Public()
+	if s.keys != nil {
+		s.keys.wipe() // of a discarded Commit without DH
+	}
 	s.peer.h2 = m.H2
 	s.exchange = exchange{
 		role:    Responder,

@@ -37,15 +37,27 @@ func (s *Session) verified() bool { return s.secrets.verified && s.secrets.rs ==
 // expiry is our cache expiration interval. "If a ZRTP endpoint does not
 // support the caching of shared secrets, it MUST set the cache expiration
 // interval to zero" (Section 4.9.1).
+//
+// "If the ZRTP exchange is Multistream mode, the field ... is set to 0xffffffff
+// and is ignored" (Section 4.9).
 func (s *Session) expiry() uint32 {
-	if s.config.Retained == nil {
+	if s.config.Retained == nil && s.suite.agreement != wire.Mult {
 		return 0
 	}
 	return Forever
 }
 
-// openConfirm checks and decrypts the peer's Confirm. dhPart is the message
-// whose MAC its H0 keys. Without an error, a nil body means that the session
+// retain is what the cache keeps; a further stream changes nothing (Section
+// 4.6.1).
+func (s *Session) retain(peerExpiry uint32) Retain {
+	if s.suite.agreement == wire.Mult {
+		return Retain{}
+	}
+	return Retain{RS1: s.keys.rs1, Expiry: min(s.expiry(), peerExpiry), KeepRS2: s.suite.agreement == wire.Prsh}
+}
+
+// openConfirm checks and decrypts the peer's Confirm. dhPart is the peer's
+// DHPart, if there is one. Without an error, a nil body means that the session
 // has failed.
 func (s *Session) openConfirm(i in, m *wire.Confirm, dhPart []byte) (*wire.ConfirmBody, error) {
 	_, remote := s.keys.sides(s.role)
@@ -68,13 +80,14 @@ func (s *Session) openConfirm(i in, m *wire.Confirm, dhPart []byte) (*wire.Confi
 		s.fail(i.now, wire.ErrorMalformed)
 		return nil, nil
 	}
-	if !images(s.peer.h1, body.H0) {
+	continues, intact := s.endsChain(body.H0, dhPart)
+	if !continues {
 		// The IV is not under the MAC: anybody who saw the good one can spoil
 		// its first block.
 		s.suspect(i.now, wire.ErrorConfirmMAC, false)
 		return nil, DropChain
 	}
-	if !sealed(dhPart, body.H0) {
+	if !intact {
 		s.fail(i.now, wire.ErrorConfirmMAC)
 		return nil, nil
 	}
@@ -161,7 +174,7 @@ func (s *Session) handOver(body *wire.ConfirmBody) {
 		Verified:     s.verified(),
 		PeerV:        body.V,
 		PeerD:        body.D,
-		Retain:       Retain{RS1: s.keys.rs1, Expiry: min(s.expiry(), body.Expiry)},
+		Retain:       s.retain(body.Expiry),
 	})
 	s.keys.wipeConfirm()
 	s.keys = nil // what is left of them is the event's

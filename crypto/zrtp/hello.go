@@ -2,6 +2,7 @@ package zrtp
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,12 @@ func (s *Session) helloMessage() *wire.Hello {
 		Auths:         s.offer.Auths,
 		KeyAgreements: s.offer.KeyAgreements,
 		SASTypes:      s.offer.SASTypes,
+	}
+	if s.config.Preshared {
+		m.KeyAgreements = append(slices.Clone(m.KeyAgreements), wire.Prsh)
+	}
+	if s.config.Call != nil {
+		m.KeyAgreements = append(slices.Clone(m.KeyAgreements), wire.Mult)
 	}
 	n := copy(m.Client[:], s.config.Client)
 	copy(m.Client[n:], strings.Repeat(" ", len(m.Client)))

@@ -33,6 +33,8 @@ type Retain struct {
 	// seconds. 0: nothing new is stored, and what is there has expired;
 	// Forever: never.
 	Expiry uint32
+	// KeepRS2: rs2 stays, and rs1 is replaced (Preshared mode, Section 4.6.1).
+	KeepRS2 bool
 }
 
 // Forever is the cache expiration interval of a secret that does not expire.
@@ -40,6 +42,7 @@ const Forever = 0xffffffff
 
 // secrets are the shared secrets of one exchange.
 type secrets struct {
+	lookedUp      bool
 	rs1, rs2, aux []byte // nil: none
 	verified      bool
 	// What is in common, once the peer's DHPart came (Section 4.3).
@@ -50,10 +53,10 @@ type secrets struct {
 
 // lookUp asks the cache about the peer, once a session.
 func (s *Session) lookUp() {
-	if s.secrets != nil {
+	if s.secrets.lookedUp {
 		return
 	}
-	s.secrets = &secrets{aux: s.config.Auxiliary}
+	s.secrets = secrets{lookedUp: true, aux: s.config.Auxiliary}
 	if s.config.Retained != nil {
 		r := s.config.Retained(s.peer.hello.ZID)
 		s.secrets.rs1, s.secrets.rs2, s.secrets.verified = r.RS1, r.RS2, r.Verified
@@ -63,7 +66,7 @@ func (s *Session) lookUp() {
 func (s *secrets) wipe() {
 	clear(s.rs1)
 	clear(s.rs2)
-	*s = secrets{rs: s.rs, auxIs: s.auxIs, verified: s.verified}
+	*s = secrets{lookedUp: true, rs: s.rs, auxIs: s.auxIs, verified: s.verified}
 }
 
 // roleName is how a role is written into hashes and key derivations.

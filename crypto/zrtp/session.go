@@ -29,7 +29,7 @@ type Session struct {
 	hello []byte // the one Hello of the whole session (Section 6)
 
 	peer    peer
-	secrets *secrets // nil until they are looked up
+	secrets secrets
 	exchange
 
 	helloAt    time.Time // when Hello is sent again; zero: never
@@ -64,7 +64,8 @@ type exchange struct {
 	suite    suite
 	key      dh.Key // ours; wiped once the result is there
 	commit   []byte
-	hvi      [32]byte // of that Commit
+	hvi      [32]byte // of that Commit, in DH mode
+	nonce    [16]byte // of our own, in the other modes
 	dhPart1  []byte
 	dhPart2  []byte
 	confirm1 []byte
@@ -234,16 +235,19 @@ func (s *Session) Close() {
 func (s *Session) stop(last state) {
 	s.state = last
 	s.stopTimers()
+	s.dropExchange()
+	s.secrets.wipe()
+	s.chain.h0 = [32]byte{}
+}
+
+// dropExchange wipes what an exchange made.
+func (s *Session) dropExchange() {
 	if s.key != nil {
 		s.key.Wipe()
 	}
 	if s.keys != nil {
 		s.keys.wipe()
 	}
-	if s.secrets != nil {
-		s.secrets.wipe()
-	}
-	s.chain.h0 = [32]byte{}
 	s.exchange = exchange{role: s.role}
 }
 

@@ -52,6 +52,7 @@ var table = [...]map[wire.Type]handler{
 		wire.TypeHelloACK: on((*Session).onHelloACK),
 		wire.TypeCommit:   on((*Session).onContention),
 		wire.TypeDHPart1:  on((*Session).onDHPart1),
+		wire.TypeConfirm1: on((*Session).onConfirm1AfterCommit),
 		wire.TypeError:    on((*Session).onError),
 	},
 	sentDHPart1: {
@@ -67,6 +68,7 @@ var table = [...]map[wire.Type]handler{
 	},
 	sentConfirm1: {
 		wire.TypeHello:    on((*Session).onHelloRepeat),
+		wire.TypeCommit:   on((*Session).onCommitRepeatConfirmed),
 		wire.TypeDHPart2:  on((*Session).onDHPart2Repeat),
 		wire.TypeConfirm2: on((*Session).onConfirm2),
 		wire.TypeError:    on((*Session).onError),

@@ -60,6 +60,14 @@ type Config struct {
 	// Retained looks up what is kept about a peer; it is called at most once,
 	// when its ZID and a Commit are there. nil: cacheless (Section 4.9.1).
 	Retained func(wire.ZID) Retained
+	// Preshared: offer Preshared mode, begin in it where rs1 is there and
+	// verified, and answer in it. Off, as it should be: there is no forward
+	// secrecy in it (Section 4.4.2).
+	Preshared bool
+	// Call makes the session a further stream of a call, in Multistream mode
+	// (Section 4.4.3), with the same ZID and Algorithms as the first one. nil:
+	// a first stream, which never uses that mode.
+	Call *Call
 	// Auxiliary is auxsecret, agreed out of band (Section 4.3); nil: none. It
 	// is borrowed, and must not change before the session ends.
 	Auxiliary []byte
