@@ -1,0 +1,184 @@
+package zidcache
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"strconv"
+)
+
+// The file, version 1 (docs/notes/zid-cache.md):
+//
+//	securecall zids 1
+//	own ZID
+//	ZID, answered, last, first, address, verified, how, expires, rs1, rs2, name: a line a peer
+//	sum CRC-32C of everything above
+//
+// Numbers are small hexadecimal digits, times RFC 3339 in UTC, fields are
+// divided by tabs, and what there is not is empty.
+const (
+	magic   = "securecall zids "
+	version = 1
+	sumSize = len("sum 00000000\n")
+
+	// maxSize is what a file may have, about 200,000 peers.
+	maxSize = 64 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A damage says that the file is not what was written.
+type damage struct {
+	why  error
+	gone bool // there is no file any more
+}
+
+func (d *damage) Error() string { return "is damaged: " + d.why.Error() }
+
+var errLine = &damage{why: errors.New("a line cannot be read")}
+
+// A state is a file that has been read. It aliases the bytes it was read from,
+// which hold secrets.
+type state struct {
+	own     ZID
+	head    []byte // up to the records
+	records []byte // whole lines
+}
+
+// parse checks the file as a whole. Of the records it reads nothing yet:
+// 10,000 of them would take longer than a call should wait. The error is
+// ErrNewer or a *damage.
+func parse(data []byte) (*state, error) {
+	first, rest, _ := bytes.Cut(data, []byte{'\n'})
+	number, ours := bytes.CutPrefix(first, []byte(magic))
+	v, err := strconv.ParseUint(string(number[:min(len(number), 20)]), 10, 64)
+	switch {
+	case !ours || err != nil || v == 0:
+		return nil, &damage{why: errors.New("it does not begin as it should")}
+	case v > version:
+		return nil, ErrNewer
+	case len(data) < sumSize:
+		return nil, &damage{why: errors.New("its end is missing")}
+	}
+	content := data[:len(data)-sumSize]
+	if !bytes.Equal(data[len(content):], appendSum(nil, content)) {
+		return nil, &damage{why: errors.New("the sum at its end is wrong")}
+	}
+	own, records, _ := bytes.Cut(rest[:max(0, len(rest)-sumSize)], []byte{'\n'})
+	digits, ok := bytes.CutPrefix(own, []byte("own "))
+	zid, err := parseZID(digits)
+	if !ok || err != nil || len(records) > 0 && records[len(records)-1] != '\n' {
+		return nil, errLine
+	}
+	s := &state{own: zid, head: content[:len(content)-len(records)], records: records}
+	if !bytes.Equal(s.head, appendHead(nil, zid)) {
+		return nil, errLine
+	}
+	return s, nil
+}
+
+func appendHead(dst []byte, own ZID) []byte {
+	dst = append(dst, magic...)
+	dst = strconv.AppendUint(dst, version, 10)
+	dst = append(dst, "\nown "...)
+	return append(hex.AppendEncode(dst, own[:]), '\n')
+}
+
+func appendSum(dst, content []byte) []byte {
+	return fmt.Appendf(dst, "sum %08x\n", crc32.Checksum(content, castagnoli))
+}
+
+// appendState writes a file without records.
+func appendState(dst []byte, own ZID) []byte {
+	dst = appendHead(dst, own)
+	return appendSum(dst, dst)
+}
+
+// find is the line of a peer, or nil.
+func (s *state) find(zid ZID) []byte {
+	key := append(hex.AppendEncode([]byte{'\n'}, zid[:]), '\t')
+	if bytes.HasPrefix(s.records, key[1:]) {
+		return lineAt(s.records, 0)
+	}
+	i := bytes.Index(s.records, key)
+	if i < 0 {
+		return nil
+	}
+	return lineAt(s.records, i+1)
+}
+
+// named is the line of a contact, or nil. A name is the last field and holds
+// neither tabs nor line feeds.
+func (s *state) named(name string) []byte {
+	if name == "" {
+		return nil
+	}
+	i := bytes.Index(s.records, []byte("\t"+name+"\n"))
+	if i < 0 {
+		return nil
+	}
+	return lineAt(s.records, bytes.LastIndexByte(s.records[:i], '\n')+1)
+}
+
+// lineAt is the line that begins at i, with its line feed.
+func lineAt(b []byte, i int) []byte {
+	return b[i : i+bytes.IndexByte(b[i:], '\n')+1]
+}
+
+// record reads a line that find or named has found.
+func (s *state) record(line []byte) (r Record, found bool, err error) {
+	if line == nil {
+		return Record{}, false, nil
+	}
+	r, err = parseRecord(line)
+	return r, err == nil, err
+}
+
+// with is a new file in which the line now stands instead of before, which is
+// one of s or nil. Where a stranger's line is added, the oldest go that are too
+// many.
+func (s *state) with(before, now []byte, stranger bool) []byte {
+	out := [][]byte{before}
+	if stranger {
+		out = append(out, s.oldest(MaxStrangers-1, before)...)
+	}
+	data := make([]byte, 0, len(s.head)+len(s.records)+len(now)+sumSize)
+	data = append(data, s.head...)
+	for line := range bytes.Lines(s.records) {
+		if !slices.ContainsFunc(out, func(o []byte) bool { return len(o) > 0 && &o[0] == &line[0] }) {
+			data = append(data, line...)
+		}
+	}
+	data = append(data, now...)
+	return appendSum(data, data)
+}
+
+// oldest are the lines of strangers, but for one, that are more than keep, by
+// their last call.
+func (s *state) oldest(keep int, but []byte) [][]byte {
+	var lines [][]byte
+	for line := range bytes.Lines(s.records) {
+		if strangerLast(line) != nil && (but == nil || &line[0] != &but[0]) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) <= keep {
+		return nil
+	}
+	slices.SortStableFunc(lines, func(a, b []byte) int { return bytes.Compare(strangerLast(a), strangerLast(b)) })
+	return lines[:len(lines)-keep]
+}
+
+// strangerLast is the time of the last call in a stranger's line, which may be
+// empty, and nil in any other line.
+func strangerLast(line []byte) []byte {
+	rest := line[min(len(line), 2*len(ZID{})):]
+	rest, unanswered := bytes.CutPrefix(rest, []byte("\t"+unanswered+"\t"))
+	if !unanswered || !bytes.HasSuffix(rest, []byte("\t\n")) {
+		return nil
+	}
+	return rest[:bytes.IndexByte(rest, '\t')]
+}
