@@ -13,13 +13,15 @@ var (
 	defaultHashes        = []wire.Name{wire.S256, wire.S384} // S256 first: bzrtp computes rs1ID with the first
 	defaultCiphers       = []wire.Name{wire.AES3, wire.AES1}
 	defaultAuths         = []wire.Name{wire.HS80, wire.HS32}
-	defaultKeyAgreements = []wire.Name{wire.X255, wire.EC25, wire.EC38, wire.DH3k}
+	defaultKeyAgreements = []wire.Name{wire.XM76, wire.X255, wire.EC25, wire.EC38, wire.DH3k}
 	defaultSASTypes      = []wire.Name{wire.B256, wire.B32}
 )
 
-// ranking of the key agreements, fastest first (Section 4.1.2; X255, which no
-// RFC ranks, stands before EC25).
-var ranking = []wire.Name{wire.DH2k, wire.X255, wire.EC25, wire.DH3k, wire.EC38}
+// ranking of the key agreements, fastest first (Section 4.1.2). X255 and X448,
+// which no RFC ranks, stand before the NIST curves of their strength. The
+// hybrid is nearly as fast as X255 and stands before all: two endpoints that
+// have it use it, whatever else they prefer.
+var ranking = []wire.Name{wire.XM76, wire.DH2k, wire.X255, wire.EC25, wire.X448, wire.DH3k, wire.EC38, wire.EC52}
 
 // complete fills in the defaults and checks what was given.
 func (a Algorithms) complete() (Algorithms, error) {
@@ -65,6 +67,9 @@ func completeList(what string, list *[]wire.Name, byDefault, known []wire.Name) 
 		if slices.Contains((*list)[:i], n) {
 			return fmt.Errorf("zrtp: %s %q is listed twice", what, n)
 		}
+	}
+	if len(*list) > wire.MaxAlgorithms { // Section 5.2
+		return fmt.Errorf("zrtp: more than %d names of one kind: %s", wire.MaxAlgorithms, what)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package zrtp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,9 +17,19 @@ func (s *Session) commitNow(now time.Time) {
 		s.commitStream(now)
 	case s.mayPreshare():
 		s.commitPreshared(now)
+	case !s.config.Initiate && s.best() == wire.XM76:
+		// A Commit of that size is not sent to an address that has proved
+		// nothing; the peer, who can, will send its own.
+		s.commitAt = time.Time{}
 	default:
 		s.commitDH(now)
 	}
+}
+
+// best is the key agreement that both ends choose (Section 4.1.2).
+func (s *Session) best() wire.Name {
+	chosen, _ := choose(s.offer, s.peer.hello)
+	return chosen.agreement
 }
 
 // commitDH begins in DH mode.
@@ -50,7 +61,7 @@ func (s *Session) commitDH(now time.Time) {
 	s.dhPart2 = seal(part, s.chain.h0)
 	s.hvi = chosen.hvi(s.dhPart2, s.peer.raw)
 	m := chosen.commit(s)
-	m.HVI = s.hvi
+	m.HVI, m.KEM = s.hvi, s.key.Committed()
 	s.exchange.commit = seal(m, s.chain.h1)
 	s.sendCommit(now)
 }
@@ -73,6 +84,7 @@ func (s *Session) sendCommit(now time.Time) {
 	s.state = committed
 	s.commitAt = time.Time{}
 	s.send(s.exchange.commit)
+	s.committedAt = now
 	s.t2.start(now, s.exchange.commit)
 }
 
@@ -161,12 +173,16 @@ func (s *Session) answerDH(i in, m *wire.Commit) error {
 		s.fail(i.now, code)
 		return nil
 	}
+	if s.bidDown(chosen) {
+		s.fail(i.now, wire.ErrorKeyAgreement)
+		return nil
+	}
 	agreement, ok := dh.Lookup(chosen.agreement)
 	if !ok {
 		s.fault(i.now, fmt.Errorf("no key agreement %v", chosen.agreement))
 		return nil
 	}
-	reuse := s.key != nil && s.suite.agreement == chosen.agreement
+	reuse := s.key != nil && s.suite.agreement == chosen.agreement && agreement.CommitSize() == 0
 	if !reuse && !s.mayMakeKey(i.now, agreement) {
 		return DropBusy
 	}
@@ -175,9 +191,13 @@ func (s *Session) answerDH(i in, m *wire.Commit) error {
 		if s.key != nil {
 			s.key.Wipe()
 		}
-		s.key, err = agreement.Respond(s.config.Rand, nil)
+		s.key, err = agreement.Respond(s.config.Rand, m.KEM)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, dh.ErrPublicValue):
+		s.fail(i.now, wire.ErrorPublicValue)
+		return nil
+	case err != nil:
 		s.fault(i.now, err)
 		return nil
 	}
@@ -199,6 +219,13 @@ func (s *Session) answerDH(i in, m *wire.Commit) error {
 	s.valid(i.now)
 	s.send(s.dhPart1)
 	return nil
+}
+
+// bidDown tells whether a Commit asks for less than the hybrid where both ends
+// have it. Only securecalls have it, and all of them choose it then; somebody
+// else has written this Commit (docs/notes/hybrid.md).
+func (s *Session) bidDown(asked suite) bool {
+	return s.best() == wire.XM76 && asked.agreement != wire.XM76
 }
 
 // onCommitRepeat answers the same Commit with the same DHPart1.

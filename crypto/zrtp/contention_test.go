@@ -51,6 +51,8 @@ func TestContentionKeepsTheKey(t *testing.T) {
 	kept, other := 0, 0
 	for seed := range uint64(20) {
 		a, b := pair(seed, true, true)
+		a.Algorithms.KeyAgreements = []wire.Name{wire.X255, wire.EC25}
+		b.Algorithms.KeyAgreements = a.Algorithms.KeyAgreements
 		w := newWorld(t, a, b)
 		if seed%2 == 1 { // B does not follow Section 4.1.2 and commits to EC25
 			w.ends[1].offer.KeyAgreements = []wire.Name{wire.EC25}

@@ -1,6 +1,7 @@
 package zrtp
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,6 +30,10 @@ const (
 )
 
 func (d Drop) Error() string { return "zrtp: dropped: " + string(d) }
+
+// ErrLargeCommit is the Err of a Failed whose Commit, for the hybrid larger
+// than 1,280 bytes, was never answered: the path may lose what is that large.
+var ErrLargeCommit = errors.New("zrtp: no answer to the Commit of the post-quantum key agreement, a packet of 1,316 bytes, which some networks do not carry")
 
 // A doubt ends the exchange at its time unless a valid message of the
 // handshake comes first.

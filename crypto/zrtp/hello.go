@@ -139,6 +139,7 @@ func (s *Session) onHelloWhileCommitted(i in, _ *wire.Hello) error {
 		return DropHello
 	}
 	s.valid(i.now)
+	s.helloHeard = i.now
 	s.helloToo(i.now)
 	s.send(s.exchange.commit)
 	return nil

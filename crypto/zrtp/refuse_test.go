@@ -51,7 +51,7 @@ func recommit(s *Session, pv []byte, honestly bool) {
 	s.hvi = s.suite.hvi(s.dhPart2, s.peer.raw)
 	s.exchange.commit = seal(&wire.Commit{
 		H2: s.chain.h2, ZID: s.config.ZID, Hash: s.suite.hash, Cipher: s.suite.cipher, Auth: s.suite.auth,
-		KeyAgreement: s.suite.agreement, SAS: s.suite.sas, HVI: s.hvi,
+		KeyAgreement: s.suite.agreement, SAS: s.suite.sas, HVI: s.hvi, KEM: s.key.Committed(),
 	}, s.chain.h1)
 	s.t2.message = s.exchange.commit
 }
@@ -80,18 +80,20 @@ func TestWrongHVI(t *testing.T) {
 
 // badPublicValues are, for each key agreement, values that nobody honest
 // sends.
-func badPublicValues(ka wire.Name) map[string][]byte {
+func badPublicValues(ka wire.Name, part int) map[string][]byte {
 	agreement, _ := dh.Lookup(ka)
-	zero := make([]byte, agreement.PublicSize(1))
+	zero := make([]byte, agreement.PublicSize(part))
 	one := bytes.Clone(zero)
 	one[len(one)-1] = 1
 	full := bytes.Repeat([]byte{0xff}, len(zero))
 	switch ka {
-	case wire.X255:
+	case wire.XM76: // any ciphertext decapsulates to something; X25519 is last
+		return map[string][]byte{"0": zero}
+	case wire.X255, wire.X448:
 		little := bytes.Clone(zero)
 		little[0] = 1
 		return map[string][]byte{"0": zero, "1": little}
-	case wire.EC25, wire.EC38:
+	case wire.EC25, wire.EC38, wire.EC52:
 		offCurve := bytes.Clone(zero)
 		key, _ := agreement.Initiate(random("off curve", 1))
 		copy(offCurve, key.Public())
@@ -109,7 +111,7 @@ func badPublicValues(ka wire.Name) map[string][]byte {
 // pvr in 4.4.1.3)
 func TestBadPublicValue(t *testing.T) {
 	for _, ka := range ranking {
-		for what, pv := range badPublicValues(ka) {
+		for what, pv := range badPublicValues(ka, 1) {
 			t.Run(ka.String()+" "+what, func(t *testing.T) {
 				a, b := dialAndListen(1)
 				a.Algorithms.KeyAgreements = []wire.Name{ka}
@@ -124,7 +126,7 @@ func TestBadPublicValue(t *testing.T) {
 
 				w = newWorld(t, a, b) // by the initiator
 				w.capture(commit)
-				recommit(w.ends[0].Session, pv, true)
+				recommit(w.ends[0].Session, badPublicValues(ka, 2)[what], true)
 				w.run(time.Second)
 				w.checkFailed(1, wire.ErrorPublicValue)
 			})
@@ -151,7 +153,7 @@ func TestX25519LowOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, pv := range badPublicValues(wire.X255) {
+	for what, pv := range badPublicValues(wire.X255, 1) {
 		p, err := ecdh.X25519().NewPublicKey(pv)
 		if err != nil {
 			t.Fatal(err)
@@ -295,10 +297,12 @@ func TestMessageMACs(t *testing.T) {
 			i := w.ends[0].Session
 			i.dhPart2[len(i.dhPart2)-1] ^= 1
 			i.hvi = i.suite.hvi(i.dhPart2, i.peer.raw)
-			end := len(i.exchange.commit) - 8 - 32
-			copy(i.exchange.commit[end:], i.hvi[:])
-			mac := wire.ComputeMAC(i.chain.h1[:], i.exchange.commit)
-			copy(i.exchange.commit[end+32:], mac[:])
+			m, err := wire.Parse(i.exchange.commit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.(*wire.Commit).HVI = i.hvi
+			copy(i.exchange.commit, seal(m, i.chain.h1))
 			w.run(time.Second)
 			if f := w.ends[1].failure; f == nil || f.Code != wire.ErrorConfirmMAC {
 				t.Errorf("DHPart2 with a wrong MAC: %+v", f)

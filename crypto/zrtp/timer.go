@@ -30,6 +30,16 @@ const (
 	t2Repeats = 10
 )
 
+// The hybrid's Commit is larger than what every path carries. A peer that
+// still says Hello has none of those that it was sent, though small packets
+// reach us both: after largeCommits of them, and when Hellos that crossed the
+// first one can no longer be on their way, its size is to blame.
+const (
+	largeCommits  = 3
+	largePatience = 3 * time.Second
+	largeCrossing = time.Second // how fresh the Hello must be
+)
+
 // helloAgain is how old our last Hello must be for the peer's to bring out
 // another at once: T1's initial value (RFC 6189, Section 6).
 const helloAgain = 50 * time.Millisecond
@@ -76,13 +86,7 @@ func (s *Session) Advance(now time.Time) {
 		s.fail(now, wire.ErrorTimeout)
 	}
 	if due(now, s.t2.at) {
-		if message, ok := s.t2.next(now); ok {
-			s.send(message)
-		} else if s.state == failed {
-			s.t2.stop()
-		} else {
-			s.fail(now, wire.ErrorTimeout)
-		}
+		s.repeat(now)
 	}
 	if due(now, s.helloAt) {
 		s.sendHello(now)
@@ -91,6 +95,28 @@ func (s *Session) Advance(now time.Time) {
 		s.commitAt = time.Time{}
 		s.commitNow(now)
 	}
+}
+
+// repeat is what T2 is for.
+func (s *Session) repeat(now time.Time) {
+	message, ok := s.t2.next(now)
+	switch {
+	case ok && !s.tooLarge(now):
+		s.send(message)
+	case s.state == failed:
+		s.t2.stop()
+	case s.state == committed && s.suite.agreement == wire.XM76:
+		s.failWith(now, wire.ErrorTimeout, ErrLargeCommit)
+	default:
+		s.fail(now, wire.ErrorTimeout)
+	}
+}
+
+// tooLarge tells whether the path seems to lose our Commit for its size.
+func (s *Session) tooLarge(now time.Time) bool {
+	return s.state == committed && s.suite.agreement == wire.XM76 &&
+		t2Repeats-s.t2.left >= largeCommits && now.Sub(s.committedAt) >= largePatience &&
+		now.Sub(s.helloHeard) < largeCrossing
 }
 
 // Deadline is when Advance wants to be called next; zero: never.

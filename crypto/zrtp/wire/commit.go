@@ -3,7 +3,8 @@ package wire
 import "golang.org/x/crypto/cryptobyte"
 
 // Commit in DH mode: Section 5.4. In the Multistream and Preshared modes the
-// words of HVI hold Nonce, and in Preshared KeyID.
+// words of HVI hold Nonce, and in Preshared KeyID. With the hybrid XM76 an
+// encapsulation key follows HVI (docs/notes/hybrid.md).
 type Commit struct {
 	H2           [32]byte
 	ZID          ZID
@@ -13,6 +14,7 @@ type Commit struct {
 	KeyAgreement Name
 	SAS          Name
 	HVI          [32]byte // DH mode
+	KEM          []byte   // XM76: whole words, whose number the session checks
 	Nonce        [16]byte // Mult, Prsh
 	KeyID        [8]byte  // Prsh
 	MAC          MAC
@@ -21,7 +23,8 @@ type Commit struct {
 // Type implements Message.
 func (m *Commit) Type() Type { return TypeCommit }
 
-// Append implements Message. The key agreement decides the mode.
+// Append implements Message. The key agreement decides the mode; KEM is
+// written with XM76 alone.
 func (m *Commit) Append(dst []byte) []byte {
 	return frame(dst, TypeCommit, func(b *cryptobyte.Builder) {
 		b.AddBytes(m.H2[:])
@@ -37,6 +40,9 @@ func (m *Commit) Append(dst []byte) []byte {
 			b.AddBytes(m.KeyID[:])
 		default:
 			b.AddBytes(m.HVI[:])
+			if m.KeyAgreement == XM76 {
+				b.AddBytes(m.KEM)
+			}
 		}
 		b.AddBytes(m.MAC[:])
 	})
@@ -58,6 +64,9 @@ func parseCommit(s *cryptobyte.String) (*Commit, bool) {
 		ok = s.CopyBytes(m.Nonce[:])
 	case Prsh:
 		ok = s.CopyBytes(m.Nonce[:]) && s.CopyBytes(m.KeyID[:])
+	case XM76:
+		n := len(*s) - len(m.HVI) - len(m.MAC)
+		ok = n > 0 && n <= maxPV && s.CopyBytes(m.HVI[:]) && s.ReadBytes(&m.KEM, n)
 	default:
 		ok = s.CopyBytes(m.HVI[:])
 	}
