@@ -86,6 +86,10 @@ type Cache struct {
 // Cache. The errors are ErrNotPrivate, ErrNewer, and those of the file system;
 // after an error nothing was changed.
 func Open(dir string, damaged func(aside string, why error)) (*Cache, error) {
+	return open(dir, damaged, nil)
+}
+
+func open(dir string, damaged func(aside string, why error), step func(string) error) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("zid cache: %w", err)
 	}
@@ -93,7 +97,7 @@ func Open(dir string, damaged func(aside string, why error)) (*Cache, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "zids")
-	c := &Cache{path: path, lock: lockedfile.MutexAt(path + ".lock"), damaged: damaged}
+	c := &Cache{path: path, lock: lockedfile.MutexAt(path + ".lock"), damaged: damaged, step: step}
 	if err := makeLock(c.lock.Path); err != nil {
 		return nil, err
 	}

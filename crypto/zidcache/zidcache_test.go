@@ -19,8 +19,8 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 // fresh is a folder yet to be made: that of TempDir has rights for all.
 func fresh(t testing.TB) string { return filepath.Join(t.TempDir(), "state") }
 
-// open opens the state in dir, which must not be damaged.
-func open(t testing.TB, dir string) *Cache {
+// reopen opens the state in dir, which must not be damaged.
+func reopen(t testing.TB, dir string) *Cache {
 	t.Helper()
 	c, err := Open(dir, func(aside string, why error) { t.Errorf("set aside to %q: %v", aside, why) })
 	if err != nil {
@@ -67,12 +67,12 @@ func lookup(t testing.TB, c *Cache, zid ZID) Record {
 // ZRTP ID, or ZID, that is generated once at installation time."
 func TestZIDIsGeneratedOnce(t *testing.T) {
 	dir := t.TempDir()
-	a := open(t, filepath.Join(dir, "new", "one"))
-	b := open(t, filepath.Join(dir, "new", "one"))
+	a := reopen(t, filepath.Join(dir, "new", "one"))
+	b := reopen(t, filepath.Join(dir, "new", "one"))
 	if a.ZID() != b.ZID() || a.ZID() == (ZID{}) {
 		t.Errorf("%x, then %x", a.ZID(), b.ZID())
 	}
-	if c := open(t, filepath.Join(dir, "other")); c.ZID() == a.ZID() {
+	if c := reopen(t, filepath.Join(dir, "other")); c.ZID() == a.ZID() {
 		t.Error("two installations have one ZID")
 	}
 }
@@ -81,7 +81,7 @@ func TestZIDIsGeneratedOnce(t *testing.T) {
 // cache, indexed by the ZID of the other endpoint."
 func TestUpdateAndLookup(t *testing.T) {
 	dir := fresh(t)
-	c := open(t, dir)
+	c := reopen(t, dir)
 	if r, known, err := c.Lookup(peer(1)); known || err != nil || !reflect.DeepEqual(r, Record{}) {
 		t.Fatalf("before anything was stored: %v, %t, %v", r, known, err)
 	}
@@ -93,7 +93,7 @@ func TestUpdateAndLookup(t *testing.T) {
 		}
 	}
 	// Somebody else who opens the same folder, and the one who wrote.
-	for _, c := range []*Cache{open(t, dir), c} {
+	for _, c := range []*Cache{reopen(t, dir), c} {
 		if r := lookup(t, c, peer(0)); !reflect.DeepEqual(r, Record{ZID: peer(0)}) {
 			t.Errorf("the empty record: %#v", r)
 		}
@@ -116,7 +116,7 @@ func TestUpdateAndLookup(t *testing.T) {
 // Section 4.6.1: "each party first discards their old rs2 and copies their old
 // rs1 to rs2", and rs1 becomes the new one.
 func TestRotation(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	put(t, c, full(1))
 	var seen, mine []byte
 	err := c.Update(peer(1), func(r *Record) error {
@@ -139,7 +139,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestRefusedChangesWriteNothing(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	put(t, c, full(1))
 	put(t, c, full(2))
 	before, _ := os.ReadFile(c.path)
@@ -170,7 +170,7 @@ func TestRefusedChangesWriteNothing(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	put(t, c, full(1))
 	name := func(n int, name string) error {
 		return c.Update(peer(n), func(r *Record) error { r.Name = name; return nil })
@@ -204,7 +204,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	for n := range 3 {
 		put(t, c, full(n))
 	}
@@ -225,7 +225,7 @@ func TestForget(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	for n, name := range []string{"carol", "", "alice", "", "bob"} {
 		r := full(n)
 		r.Name = name
@@ -247,7 +247,7 @@ func TestList(t *testing.T) {
 }
 
 func TestStrangersMakeRoom(t *testing.T) {
-	c := open(t, fresh(t))
+	c := reopen(t, fresh(t))
 	put(t, c, full(0))
 	// So many strangers, written at once; each has called a second later.
 	s := &state{own: c.ZID()}
@@ -319,11 +319,11 @@ func TestRecordsPrintNoSecret(t *testing.T) {
 // Several goroutines, each with a Cache as another process would have one.
 func TestUpdatesDoNotGetLost(t *testing.T) {
 	dir := fresh(t)
-	first := open(t, dir)
+	first := reopen(t, dir)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			c := open(t, dir)
+			c := reopen(t, dir)
 			for range 5 {
 				err := c.Update(peer(1), func(r *Record) error {
 					r.Last = r.Last.Add(time.Second)
