@@ -1,5 +1,5 @@
-// Package sas is how a short authentication string is shown (RFC 6189,
-// Sections 4.5.2 and 5.1.6). It has no state and does no I/O.
+// Package sas is how a short authentication string is shown and compared (RFC
+// 6189, Sections 4.5.2, 5.1.6 and 7). It has no state and does no I/O.
 package sas
 
 // base32 is the alphabet of SAS type B32: letters and digits chosen and ordered
