@@ -190,13 +190,13 @@ func killedAt(t *testing.T, job string, prepare func(dir string), check func(dir
 func clean(t *testing.T, dir string) *Cache {
 	t.Helper()
 	c := reopen(t, dir)
-	put(t, c, full(4))
-	if err := c.Forget(peer(4)); err != nil {
-		t.Fatal(err)
-	}
 	found, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || !slices.Equal(found, []string{c.path, c.lock.Path}) {
 		t.Errorf("in the folder: %q, %v", found, err)
+	}
+	put(t, c, full(4))
+	if err := c.Forget(peer(4)); err != nil {
+		t.Fatal(err)
 	}
 	return c
 }

@@ -24,6 +24,13 @@ func TestFormat(t *testing.T) {
 	if want := "sum b99edd23\n"; !strings.HasSuffix(string(data), want) {
 		t.Errorf("%s", data[len(data)-sumSize:])
 	}
+	note, err := os.ReadFile(filepath.Join("..", "..", "docs", "notes", "zid-cache.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(note), "    "+strings.ReplaceAll(strings.TrimSpace(string(data)), "\n", "\n    ")) {
+		t.Error("docs/notes/zid-cache.md shows another file")
+	}
 	s, err := parse(data)
 	if err != nil {
 		t.Fatal(err)
