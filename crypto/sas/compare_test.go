@@ -2,7 +2,6 @@ package sas
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 )
 
