@@ -58,8 +58,8 @@ var agreements = [...]Agreement{
 	diffieHellman{p256},
 	diffieHellman{p384},
 	diffieHellman{p521},
-	diffieHellman{&finiteField{name: wire.DH3k, size: 384, group: group15}},
-	diffieHellman{&finiteField{name: wire.DH2k, size: 256, group: group14}},
+	diffieHellman{dh3k},
+	diffieHellman{dh2k},
 }
 
 // Lookup returns the agreement of that name, or false.

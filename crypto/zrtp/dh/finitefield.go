@@ -19,7 +19,19 @@ type finiteField struct {
 	name  wire.Name
 	size  int // of p, in bytes
 	group func() *bigmod.Modulus
+	// power is base^exponent mod p in constant time.
+	power func(base *bigmod.Nat, exponent []byte, p *bigmod.Modulus) *bigmod.Nat
 }
+
+var (
+	dh3k = &finiteField{name: wire.DH3k, size: 384, group: group15, power: power}
+	dh2k = &finiteField{
+		name: wire.DH2k, size: 256, group: group14,
+		power: func(base *bigmod.Nat, exponent []byte, p *bigmod.Modulus) *bigmod.Nat {
+			return bigmod.NewNat().Exp(base, exponent, p)
+		},
+	}
+)
 
 func (f *finiteField) Name() wire.Name   { return f.name }
 func (f *finiteField) publicSize() int   { return f.size }
@@ -34,7 +46,7 @@ func (f *finiteField) generate(rand io.Reader) (Key, error) {
 	}
 	p := f.group()
 	two := bigmod.NewNat().SetUint(2).ExpandFor(p)
-	k.public = bigmod.NewNat().Exp(two, k.exponent[:], p).Bytes(p)
+	k.public = f.power(two, k.exponent[:], p).Bytes(p)
 	return k, nil
 }
 
@@ -62,7 +74,7 @@ func (k *finiteFieldKey) Shared(peer []byte) ([]byte, error) {
 	if err != nil || y.IsZero()|y.IsOne()|y.IsMinusOne(p) == 1 {
 		return nil, ErrPublicValue
 	}
-	return bigmod.NewNat().Exp(y, k.exponent[:], p).Bytes(p), nil
+	return k.field.power(y, k.exponent[:], p).Bytes(p), nil
 }
 
 func (k *finiteFieldKey) Wipe() {
