@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/crypto/zidcache"
 	"securecall/crypto/zrtp"
+	"securecall/crypto/zrtp/wire"
 )
 
 // Config of an Endpoint. It is not changed after NewDialer or NewListener.
@@ -32,13 +34,31 @@ type Config struct {
 	AcceptAll bool // a listener answers by itself
 	Once      bool // a listener ends after its first call
 
+	// Cache is what is remembered from call to call, and holds our ZID. nil:
+	// nothing is remembered, and the ZID is a new one.
+	Cache     *zidcache.Cache
+	Auxiliary []byte      // an auxiliary secret (RFC 6189, Section 4.3); nil: none
+	Require   Requirement // what must hold when keys are agreed
+	Attended  bool        // somebody is there to decide when keys have changed
+	SplitSAS  bool        // each side types only the half that the other one reads out
+	KnownOnly bool        // a listener: strangers get no answer at all
+	Expect    *Contact    // a dialler: who should answer; nil: anybody
+	Contact   string      // a dialler: the name under which to remember the peer; empty: none
+	Address   string      // a dialler: what to remember as the peer's address; empty: where it is
+
 	Rand io.Reader // crypto/rand.Reader if nil
 
 	// OnEvent is told each event, in order, by one goroutine; it must not
 	// wait. id numbers the call within the endpoint; 0: not about a call.
 	OnEvent func(id int, e Event)
 
-	allowFiniteField func(now time.Time) bool // a listener's limit for strangers
+	guesses *guesses // a listener's limit for strangers; nil: a dialler
+}
+
+// A Contact is a peer that is known.
+type Contact struct {
+	ZID  wire.ZID
+	Name string
 }
 
 // clientPrefix is how the client identifier of every securecall's Hello
@@ -75,4 +95,7 @@ const (
 	Hangup
 	Mute
 	Unmute
+	BeginVerify // the SAS is being compared by voice: the microphone is open
+	EndVerify
+	AcceptRisk // speak although the keys have changed
 )

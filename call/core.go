@@ -63,6 +63,10 @@ type core struct {
 	ssrc   uint32
 	cname  string
 
+	trust trust
+	own   bool // the peer is our own installation, and so we have another ZID
+	memos []memo
+
 	session  *zrtp.Session
 	restarts int
 	client   string // the peer's, from its Hello
@@ -108,15 +112,22 @@ func (c *core) newSession() error {
 		return fmt.Errorf("random source: %w", err)
 	}
 	c.ssrc = binary.BigEndian.Uint32(b[:])
-	s, err := zrtp.New(zrtp.Config{
-		Initiate:         c.caller,
-		ZID:              c.zid,
-		SSRC:             c.ssrc,
-		Client:           c.conf.Client,
-		Algorithms:       c.conf.Algorithms,
-		Rand:             c.conf.Rand,
-		AllowFiniteField: c.conf.allowFiniteField,
-	})
+	z := zrtp.Config{
+		Initiate:   c.caller,
+		ZID:        c.zid,
+		SSRC:       c.ssrc,
+		Client:     c.conf.Client,
+		Algorithms: c.conf.Algorithms,
+		Auxiliary:  c.conf.Auxiliary,
+		Rand:       c.conf.Rand,
+	}
+	if c.conf.Cache != nil && !c.own {
+		z.Retained = c.retained
+	}
+	if g := c.conf.guesses; g != nil {
+		z.AllowKey = g.allow
+	}
+	s, err := zrtp.New(z)
 	if err != nil {
 		return err
 	}
@@ -175,8 +186,7 @@ func (c *core) pump(now time.Time) {
 		}
 		switch ev := ev.(type) {
 		case zrtp.PeerHello:
-			c.greeted, c.client, c.peerSSRC = true, ev.Client, ev.SSRC
-			c.at[timerForeign] = time.Time{}
+			c.greet(now, ev)
 		case zrtp.KeysReady:
 			if err := c.install(now, ev); err != nil {
 				c.end(now, ReasonFault, err)

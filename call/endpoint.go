@@ -26,6 +26,7 @@ type Endpoint struct {
 	inbox    chan datagram // what control must handle, of calls that have keys
 	doorstep chan datagram // the same, of everybody else
 	notes    chan note
+	memos    chan memo
 	done     chan struct{} // closed when control ends
 	free     sync.Pool     // of *[maxDatagram]byte
 
@@ -34,7 +35,9 @@ type Endpoint struct {
 	drops  drops
 
 	// Owned by control.
-	zid      wire.ZID
+	zid      wire.ZID          // this run's, where nothing is remembered
+	known    map[wire.ZID]bool // peers, for Config.KnownOnly
+	knownAt  time.Time
 	calls    []*running // in the order of their beginning
 	slot     *running   // the one call that was admitted
 	lastID   int
@@ -63,6 +66,9 @@ type datagram struct {
 type order struct {
 	id      int
 	command Command
+	// Of a comparison of the SAS:
+	how, typed string
+	reply      chan<- Comparison // nil: no comparison
 }
 
 // NewDialer prepares a call to peer; name is what the caller typed.
@@ -82,8 +88,7 @@ func NewListener(c Config, path nat.Path, addrs []netip.AddrPort) (*Endpoint, er
 		return nil, err
 	}
 	e.addrs = addrs
-	limit := bucket{rate: finiteFieldRate}
-	e.conf.allowFiniteField = limit.take
+	e.conf.guesses = newGuesses()
 	return e, nil
 }
 
@@ -99,16 +104,24 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		inbox:    make(chan datagram, 256),
 		doorstep: make(chan datagram, 256),
 		notes:    make(chan note, 16),
+		memos:    make(chan memo, maxMemos),
 		done:     make(chan struct{}),
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
 	e.routes.Store(&map[route]*media{})
-	// A fresh ZID for each run: nothing is remembered yet that it could name
-	// (RFC 6189, Section 4.9).
 	if _, err := io.ReadFull(c.Rand, e.zid[:]); err != nil {
 		return nil, fmt.Errorf("random source: %w", err)
 	}
 	return e, nil
+}
+
+// ownZID names us: the cache's ZID or, where nothing is remembered that it
+// could name, one of this run alone (RFC 6189, Section 4.9.1).
+func (e *Endpoint) ownZID() wire.ZID {
+	if e.conf.Cache != nil {
+		return e.conf.Cache.ZID()
+	}
+	return e.zid
 }
 
 // BeforePanic has f called when a goroutine of e panics, before the program
@@ -138,8 +151,27 @@ func (e *Endpoint) lastWords() {
 // sense at this moment is ignored.
 func (e *Endpoint) Do(id int, c Command) {
 	select {
-	case e.commands <- order{id, c}:
+	case e.commands <- order{id: id, command: c}:
 	default: // sixteen unheard commands: a person leaning on a key
+	}
+}
+
+// Compare compares what a person typed (how: typed) or a command that is
+// trusted printed (via) with the SAS of the call numbered id, or of the one
+// that rings or runs. It is the only way to Verified; when too many comparisons
+// have failed, the call ends with ReasonSAS. After Run nothing is possible.
+func (e *Endpoint) Compare(id int, how, typed string) Comparison {
+	reply := make(chan Comparison, 1)
+	select {
+	case e.commands <- order{id: id, how: how, typed: typed, reply: reply}:
+	case <-e.done:
+		return Comparison{}
+	}
+	select {
+	case c := <-reply:
+		return c
+	case <-e.done:
+		return Comparison{}
 	}
 }
 
@@ -153,6 +185,7 @@ func (e *Endpoint) Run(ctx context.Context) Ended {
 	defer e.lastWords()
 	ended := e.run(ctx)
 	close(e.done)
+	close(e.memos)
 	e.path.Close()
 	e.workers.Wait()
 	return ended
@@ -167,6 +200,7 @@ func (e *Endpoint) run(ctx context.Context) Ended {
 		return ended
 	}
 	e.spawn(e.read)
+	e.spawn(e.keeper)
 	return e.control(ctx)
 }
 
@@ -177,7 +211,7 @@ func (e *Endpoint) dial() error {
 	if err != nil {
 		return err
 	}
-	c, err := newCore(&e.conf, e.zid, e.path.LocalAddr(), e.peer, true)
+	c, err := newCore(&e.conf, e.ownZID(), e.path.LocalAddr(), e.peer, true)
 	if err != nil {
 		ends.close()
 		return err

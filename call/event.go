@@ -43,16 +43,38 @@ type Secured struct {
 	KeyAgreement string
 	SASType      string
 	SAS          string
-	Continuity   string // new: nothing is remembered yet
-	Verified     bool
-	PeerVerified bool
+	Own          string // the half of SAS that we read out; the other side reads the rest
+	Continuity   string // new, match, mismatch
+	Contact      string // the contact's name; empty unless Continuity is match
+	Verified     bool   // the SAS was compared in an earlier call, and Continuity is match
+	PeerVerified bool   // the other side says so too
+	Auxiliary    string // the auxiliary secret: none, match, mismatch
+	Discloses    bool   // the other side says that its keys are disclosed (RFC 6189, Section 11)
+	Itself       bool   // it is our own installation: nothing is remembered
+	Attempts     int    // key agreements that others began with us and broke off, lately
 	PeerClient   string // as the peer's Hello has it; hostile text
 }
 
+// KeyChanged: the keys are not the expected ones. The microphone stays closed
+// until the SAS is verified or the risk accepted.
+type KeyChanged struct {
+	ZID     string // the peer's, hexadecimal
+	Contact string // that it should be, or is known as; empty: it has no name
+	Another bool   // a contact was dialled, and another installation answered
+}
+
+// Guarded: our microphone is closed because the keys are in doubt, or open
+// again.
+type Guarded struct{ On bool }
+
+// Verified: the SAS was compared in this call, and is the same.
+type Verified struct{ How string } // typed, via
+
 // Incoming: somebody calls; comes after Secured, to the callee alone.
 type Incoming struct {
-	Addr netip.AddrPort
-	ZID  string
+	Addr    netip.AddrPort
+	ZID     string
+	Contact string // its name, if it is known and has proved it
 }
 
 // Ringing: the other side has been told of the call and has not answered yet.
@@ -105,6 +127,9 @@ func (Dialing) Name() string     { return "dialing" }
 func (Refused) Name() string     { return "refused" }
 func (PathChanged) Name() string { return "path" }
 func (Secured) Name() string     { return "secured" }
+func (KeyChanged) Name() string  { return "key_changed" }
+func (Guarded) Name() string     { return "guarded" }
+func (Verified) Name() string    { return "verified" }
 func (Incoming) Name() string    { return "incoming" }
 func (Ringing) Name() string     { return "ringing" }
 func (Answered) Name() string    { return "answered" }
@@ -127,6 +152,9 @@ const (
 	ReasonUnreachable Reason = 13  // nothing came back in time
 	ReasonLost        Reason = 14  // nothing valid heard for 30 s in mid-call
 	ReasonNotZRTP     Reason = 15  // something answered, but not with ZRTP
+	ReasonRequire     Reason = 20  // Config.Require does not hold
+	ReasonKeysChanged Reason = 21  // the keys are not the expected ones, and nobody there to decide
+	ReasonSAS         Reason = 22  // the SAS compared unequal
 	ReasonKeys        Reason = 23  // key agreement refused or failed
 	ReasonDevice      Reason = 30  // sound device: none, lost or refused
 	ReasonNotPossible Reason = 31  // not permitted or not possible: port, file
@@ -142,6 +170,9 @@ var reasonText = map[Reason]string{
 	ReasonUnreachable: "unreachable",
 	ReasonLost:        "lost",
 	ReasonNotZRTP:     "not ZRTP",
+	ReasonRequire:     "not trusted enough",
+	ReasonKeysChanged: "keys changed",
+	ReasonSAS:         "SAS unequal",
 	ReasonKeys:        "key agreement failed",
 	ReasonDevice:      "sound device",
 	ReasonNotPossible: "not possible",

@@ -142,6 +142,7 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 			e.open(r)
 		}
 	}
+	e.note(r)
 	switch {
 	case c.phase == talking && !r.sounding:
 		e.sound(r)
@@ -197,9 +198,17 @@ func (e *Endpoint) reroute() {
 func (e *Endpoint) obey(now time.Time, o order) {
 	r := e.slot
 	if r == nil || o.id != 0 && o.id != r.core.id {
+		if o.reply != nil {
+			o.reply <- Comparison{}
+		}
 		return
 	}
 	c := r.core
+	if o.reply != nil {
+		o.reply <- c.compare(now, o.how, o.typed)
+		e.settle(now, r)
+		return
+	}
 	switch o.command {
 	case Answer:
 		if c.phase == ringing && !c.caller {
@@ -214,6 +223,10 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		if c.media != nil && c.phase == talking && c.media.muted.Swap(on) != on {
 			c.tell(Muted{On: on})
 		}
+	case BeginVerify, EndVerify:
+		c.setVerifying(o.command == BeginVerify)
+	case AcceptRisk:
+		c.acceptRisk()
 	}
 	e.settle(now, r)
 }

@@ -25,11 +25,13 @@ type media struct {
 	begun time.Time // arrival times are counted from here
 	drops drops
 
-	muted  atomic.Bool
-	heard  atomic.Int64 // when the last valid packet came: ns since begun; 0: none yet
-	sent   atomic.Uint64
-	octets atomic.Uint64
-	clock  atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
+	muted atomic.Bool
+	// guarded: the keys are in doubt and nobody has settled it (trust.go).
+	guarded atomic.Bool
+	heard   atomic.Int64 // when the last valid packet came: ns since begun; 0: none yet
+	sent    atomic.Uint64
+	octets  atomic.Uint64
+	clock   atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
 
 	// Capture goroutine.
 	out     rtp.Header
@@ -69,7 +71,7 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq ui
 // closed: rate and size stay the same whatever is said. The packet is valid
 // until the next call.
 func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
-	if m.muted.Load() {
+	if m.muted.Load() || m.guarded.Load() {
 		f = &audio.Frame{}
 	}
 	m.law.Encode(m.payload[:], f[:])

@@ -25,21 +25,59 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 	if c.phase != agreeing {
 		return
 	}
-	if f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts {
-		c.restarts++
-		for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
-			c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
-		}
-		c.session.Close()
-		if err := c.newSession(); err != nil {
-			c.end(now, ReasonFault, err)
-			return
-		}
-		c.session.Start(now)
+	switch {
+	case f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts:
+		c.restart(now)
+	case f.Code == wire.ErrorEqualZIDs && !f.Peer && c.caller && c.conf.Cache != nil && !c.own && c.restarts < maxRestarts:
+		c.callOurselves(now)
+	default:
+		c.end(now, ReasonKeys, f.Err)
+	}
+}
+
+// restart begins another session with the same peer.
+func (c *core) restart(now time.Time) {
+	c.restarts++
+	for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
+		c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
+	}
+	c.session.Close()
+	if err := c.newSession(); err != nil {
+		c.end(now, ReasonFault, err)
 		return
 	}
-	c.end(now, ReasonKeys, f.Err)
+	c.session.Start(now)
 }
+
+// callOurselves goes on under another ZID, without a cache: the other end is
+// our own installation, and two ends of a call may not have the same ZID (RFC
+// 6189, Section 5.9, error 0x90).
+func (c *core) callOurselves(now time.Time) {
+	c.own = true
+	if _, err := io.ReadFull(c.conf.Rand, c.zid[:]); err != nil {
+		c.end(now, ReasonFault, fmt.Errorf("random source: %w", err))
+		return
+	}
+	c.restart(now)
+}
+
+// greet notes that the peer speaks ZRTP. A Hello is not authenticated:
+// somebody may have said our own ZID to make us forget the peer. Then the peer
+// says another now, and we go on as if nothing had been.
+func (c *core) greet(now time.Time, h zrtp.PeerHello) {
+	c.greeted, c.client, c.peerSSRC = true, h.Client, h.SSRC
+	c.at[timerForeign] = time.Time{}
+	if c.own && h.ZID != c.conf.Cache.ZID() {
+		c.own, c.zid = false, c.conf.Cache.ZID()
+		if c.restarts >= maxRestarts {
+			c.end(now, ReasonKeys, errImpostor)
+			return
+		}
+		c.restart(now)
+	}
+}
+
+var errImpostor = errors.New("somebody answers in the name of this installation")
 
 // install makes the media half from the keys. From here on SRTP can be opened;
 // whether it may be sent is decided by phase.
@@ -50,9 +88,12 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		RemoteKey: k.RemoteKey, RemoteSalt: k.RemoteSalt,
 		LocalSSRC: c.ssrc, RemoteSSRC: k.SSRC,
 	})
-	k.Wipe()
+	defer k.Wipe()
 	if err != nil {
 		return fmt.Errorf("srtp: %w", err)
+	}
+	if err := c.judge(k); err != nil {
+		return err
 	}
 	// A random start (RFC 3550, Section 5.1), the sequence number in the lower
 	// half so that a loss of the first packets cannot be taken for a wrap
@@ -65,13 +106,10 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	c.client, c.peerSSRC = k.Client, k.SSRC
 	c.media = newMedia(now, s, c.conf.Law, c.ssrc, seq, timestamp)
 
-	text, ok := sas.Render(k.SAS.String(), k.SASValue)
-	if !ok {
-		return fmt.Errorf("SAS type %s cannot be shown", k.SAS)
-	}
-	role := "responder"
-	if k.Role == zrtp.Initiator {
-		role = "initiator"
+	role := "initiator"
+	own, other, _ := sas.Halves(c.trust.sasType, c.trust.sas)
+	if k.Role == zrtp.Responder {
+		role, own = "responder", other
 	}
 	c.security = Secured{
 		Role:         role,
@@ -82,11 +120,17 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		Auth:         name(k.Auth),
 		KeyAgreement: name(k.KeyAgreement),
 		SASType:      name(k.SAS),
-		SAS:          text,
-		Continuity:   "new",
-		PeerVerified: k.PeerV,
+		SAS:          c.trust.sas,
+		Own:          own,
+		Continuity:   [...]string{zrtp.None: "new", zrtp.Matched: "match", zrtp.Mismatch: "mismatch"}[k.Continuity],
+		Verified:     k.Verified,
+		PeerVerified: k.PeerV && k.Continuity == zrtp.Matched,
+		Auxiliary:    [...]string{zrtp.None: "none", zrtp.Matched: "match", zrtp.Mismatch: "mismatch"}[k.Auxiliary],
+		Discloses:    k.PeerD,
+		Itself:       c.own,
 		PeerClient:   k.Client,
 	}
+	c.security.Contact = c.name()
 	return nil
 }
 
@@ -101,16 +145,23 @@ func (c *core) secured(now time.Time) {
 	c.at[timerForeign] = time.Time{}
 	c.at[timerSilence] = now.Add(silenceLimit)
 	c.at[timerReport] = now.Add(reportInterval(true))
+	c.keep(now)
 	if c.admit != nil && !c.admit() {
 		c.leave(now, ReasonBusy, wordBusy, nil)
 		return
 	}
+	if g := c.conf.guesses; g != nil {
+		c.security.Attempts = g.finished(now)
+	}
 	c.tell(PathChanged{Kind: "direct", Local: c.local, Remote: c.remote})
 	c.tell(c.security)
+	if !c.decide(now) {
+		return
+	}
 	switch {
 	case !c.caller:
 		c.at[timerTimeout] = time.Time{}
-		c.tell(Incoming{Addr: c.remote, ZID: c.security.ZID})
+		c.tell(Incoming{Addr: c.remote, ZID: c.security.ZID, Contact: c.security.Contact})
 		c.say(now, wordRinging)
 	case !c.ours():
 		// A plain ZRTP endpoint has no call control: it has answered.
@@ -140,6 +191,7 @@ func (c *core) begin(now time.Time) {
 	if c.conf.Duration > 0 {
 		c.at[timerDuration] = now.Add(c.conf.Duration)
 	}
+	c.tookPlace()
 	c.tell(Answered{})
 }
 
@@ -224,6 +276,7 @@ func (c *core) end(now time.Time, r Reason, err error) {
 // close wipes the keys; the media goroutines have ended.
 func (c *core) close() {
 	c.session.Close()
+	c.trust.forget()
 	if c.media != nil {
 		c.media.srtp.Close()
 	}

@@ -94,7 +94,7 @@ func TestJitter(t *testing.T) {
 }
 
 func TestBucket(t *testing.T) {
-	b := bucket{rate: finiteFieldRate}
+	b := bucket{rate: finiteFieldRate, burst: finiteFieldRate}
 	now := time.Unix(1000, 0)
 	taken := 0
 	for range 10_000 { // ten seconds, a thousand attempts in each

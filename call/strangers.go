@@ -12,6 +12,9 @@ const (
 	maxHalfOpen       = 64 // exchanges that have not proved themselves yet
 	maxHalfOpenByAddr = 4  // of them from one IP address
 	finiteFieldRate   = 50 // DH2k and DH3k keys made a second
+	guessRate         = 10 // key agreements begun a second that do not become calls
+	guessBurst        = 64
+	guessMemory       = 10 * time.Minute // for which they are counted
 )
 
 // greet makes a call from a stranger's datagram if it is a ZRTP Hello, and
@@ -27,15 +30,18 @@ func (e *Endpoint) greet(d datagram, b []byte) *running {
 		e.drops.add(dropMalformed)
 		return nil
 	}
-	if m, err := wire.Parse(p.Message); err != nil {
+	m, err := wire.Parse(p.Message)
+	if err != nil {
 		e.drops.add(dropMalformed)
 		return nil
-	} else if _, ok := m.(*wire.Hello); !ok {
+	}
+	hello, ok := m.(*wire.Hello)
+	if !ok || e.conf.KnownOnly && !e.knows(d.at, hello.ZID) {
 		e.drops.add(dropStranger)
 		return nil
 	}
 	e.makeRoom(d.from.Addr())
-	c, err := newCore(&e.conf, e.zid, e.path.LocalAddr(), d.from, false)
+	c, err := newCore(&e.conf, e.ownZID(), e.path.LocalAddr(), d.from, false)
 	if err != nil {
 		e.conf.OnEvent(0, Fault{Err: err})
 		return nil
@@ -78,9 +84,54 @@ func (e *Endpoint) makeRoom(from netip.Addr) {
 	e.sweep()
 }
 
-// A bucket lets rate things a second pass, with a burst of as many.
+// Whoever is in the middle can end a key agreement when he knows our part of
+// it, and has then seen a SAS that he may like or not. Two words are as many
+// as 65,536: at some thousand trials a second he would soon have the ones that
+// he needs. guesses bounds the trials and counts them, so that people can be
+// told. One goroutine, control, owns it.
+type guesses struct {
+	slow  bucket // keys that take milliseconds
+	begun bucket
+	times []time.Time // of those that have not become calls, for guessMemory
+}
+
+func newGuesses() *guesses {
+	return &guesses{slow: bucket{rate: finiteFieldRate, burst: finiteFieldRate}, begun: bucket{rate: guessRate, burst: guessBurst}}
+}
+
+// allow is asked before a key is made for somebody whom we did not call.
+func (g *guesses) allow(now time.Time, finiteField bool) bool {
+	if finiteField && !g.slow.take(now) || !g.begun.take(now) {
+		return false
+	}
+	g.trim(now)
+	g.times = append(g.times, now)
+	return true
+}
+
+// finished takes one back that has become a call, and returns how many others
+// have not.
+func (g *guesses) finished(now time.Time) int {
+	g.trim(now)
+	g.begun.level = max(0, g.begun.level-1)
+	if n := len(g.times); n > 0 {
+		g.times = g.times[:n-1]
+	}
+	return len(g.times)
+}
+
+func (g *guesses) trim(now time.Time) {
+	old := 0
+	for old < len(g.times) && now.Sub(g.times[old]) >= guessMemory {
+		old++
+	}
+	g.times = g.times[old:]
+}
+
+// A bucket lets rate things a second pass, with a burst.
 type bucket struct {
 	rate   float64
+	burst  float64
 	level  float64 // how much has been used
 	filled time.Time
 }
@@ -90,7 +141,7 @@ func (b *bucket) take(now time.Time) bool {
 		b.level = max(0, b.level-b.rate*now.Sub(b.filled).Seconds())
 	}
 	b.filled = now
-	if b.level+1 > b.rate {
+	if b.level+1 > b.burst {
 		return false
 	}
 	b.level++

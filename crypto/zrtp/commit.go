@@ -88,10 +88,10 @@ func (s *Session) sendCommit(now time.Time) {
 	s.t2.start(now, s.exchange.commit)
 }
 
-// mayMakeKey asks the owner about the slow kind of key.
+// mayMakeKey asks the owner.
 func (s *Session) mayMakeKey(now time.Time, a dh.Agreement) bool {
-	allow := s.config.AllowFiniteField
-	return !a.FiniteField() || allow == nil || allow(now)
+	allow := s.config.AllowKey
+	return allow == nil || allow(now, a.FiniteField())
 }
 
 // onCommit makes the session a responder.

@@ -312,18 +312,18 @@ func TestNothingInCommon(t *testing.T) {
 	}
 }
 
-func TestAllowFiniteField(t *testing.T) {
+func TestAllowKey(t *testing.T) {
 	for _, ka := range []wire.Name{wire.DH3k, wire.DH2k, wire.EC25} {
 		asked, allow := 0, false
 		conf := config("a", 1)
 		conf.Algorithms.KeyAgreements = []wire.Name{ka}
-		conf.AllowFiniteField = func(time.Time) bool { asked++; return allow }
+		conf.AllowKey = func(_ time.Time, slow bool) bool { asked++; return allow || !slow }
 		w := alone(t, conf)
 		_, theirs := peerHello(func(*wire.Hello) {})
 		w.inject(0, theirs)
 		c := otherCommit(func(m *wire.Commit) { m.KeyAgreement = ka })
 		if a, _ := dh.Lookup(ka); !a.FiniteField() {
-			if err := w.inject(0, c); err != nil || asked != 0 {
+			if err := w.inject(0, c); err != nil || asked != 1 {
 				t.Errorf("%v: %v, asked %d times", ka, err, asked)
 			}
 			continue
@@ -345,12 +345,12 @@ func TestAllowFiniteField(t *testing.T) {
 }
 
 // The same before a Commit of our own to somebody whom we did not call.
-func TestAllowFiniteFieldForOurCommit(t *testing.T) {
+func TestAllowKeyForOurCommit(t *testing.T) {
 	for _, dials := range []bool{false, true} {
 		asked, allow := 0, false
 		conf := config("a", 1)
 		conf.Initiate = dials
-		conf.AllowFiniteField = func(time.Time) bool { asked++; return allow }
+		conf.AllowKey = func(_ time.Time, slow bool) bool { asked++; return allow || !slow }
 		w := alone(t, conf)
 		_, passive := peerHello(func(h *wire.Hello) { h.P = true }) // and has DH3k only
 		w.inject(0, passive)

@@ -20,12 +20,13 @@ const (
 	DropForeign    Drop = "of another SSRC"       // not the pinned one
 	DropUnexpected Drop = "unexpected"            // not in the table
 	DropVersion    Drop = "of a newer version"    // Section 4.1.1
+	DropEqualZID   Drop = "a Hello with our own ZID"
 	DropHello      Drop = "another Hello"         // only the first one counts
 	DropChain      Drop = "not of the hash chain" // Section 9
 	DropChanged    Drop = "a changed repeat"      // Section 6
 	DropContention Drop = "lost contention"       // Section 4.2
 	DropMAC        Drop = "wrong Confirm MAC"
-	DropBusy       Drop = "key agreement refused for now" // Config.AllowFiniteField
+	DropBusy       Drop = "key agreement refused for now" // Config.AllowKey
 	DropLateError  Drop = "an Error after the keys"
 )
 

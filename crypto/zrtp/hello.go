@@ -51,6 +51,11 @@ func (s *Session) onHello(i in, m *wire.Hello) error {
 	if s.peer.known {
 		return s.onHelloStillThere(i, m)
 	}
+	if m.ZID == s.config.ZID && !s.config.Initiate {
+		// Our own installation calls, or somebody in its name. It has to say
+		// another ZID; whoever waits need not end anything for that.
+		return DropEqualZID
+	}
 	// Sent whether the version is supported or not (Section 5.3), but in its
 	// place a Commit will do.
 	commits := s.config.Initiate || m.P

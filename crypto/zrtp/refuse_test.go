@@ -436,10 +436,14 @@ func TestEqualZIDs(t *testing.T) {
 	a, b := dialAndListen(9)
 	b.ZID = a.ZID
 	w := newWorld(t, a, b).start().run(time.Second)
+	if f := w.ends[0].failure; f == nil || f.Code != wire.ErrorEqualZIDs || f.Peer {
+		t.Errorf("the dialler: %+v", f)
+	}
+	// The listener ends nothing: another may call it with this ZID, or say so.
+	if e := w.ends[1]; e.failure != nil || e.Drops()[string(DropEqualZID)] == 0 {
+		t.Errorf("the listener: %+v, %v", e.failure, e.Drops())
+	}
 	for i, e := range w.ends {
-		if e.failure == nil || e.failure.Code != wire.ErrorEqualZIDs || e.failure.Peer {
-			t.Errorf("end %d: %+v", i, e.failure)
-		}
 		if e.hello != nil {
 			t.Errorf("end %d took the Hello", i)
 		}

@@ -52,11 +52,12 @@ type Config struct {
 	Client     string // at most 16 characters, RFC 6189, Section 5.2
 	Algorithms Algorithms
 	Rand       io.Reader // read in the order that New tells
-	// AllowFiniteField is asked before a DH2k or DH3k key, which takes
-	// milliseconds, is made for somebody whom we did not call: in answer to a
-	// Commit, or for a Commit without Initiate. A refused Commit is dropped,
-	// to be repeated; one of ours waits. nil: always.
-	AllowFiniteField func(now time.Time) bool
+	// AllowKey is asked before a key is made for somebody whom we did not
+	// call: in answer to a Commit, or for a Commit without Initiate. One of a
+	// finite field takes milliseconds; any of them lets a man in the middle
+	// try a SAS. A refused Commit is dropped, to be repeated; one of ours
+	// waits. nil: always.
+	AllowKey func(now time.Time, finiteField bool) bool
 	// Retained looks up what is kept about a peer; it is called at most once,
 	// when its ZID and a Commit are there. nil: cacheless (Section 4.9.1).
 	Retained func(wire.ZID) Retained
