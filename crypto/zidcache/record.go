@@ -84,6 +84,15 @@ func CheckName(name string) error {
 	return fmt.Errorf("%w: %s", ErrInvalidName, why)
 }
 
+// CheckAddress tells whether address can be kept: empty, or at most 320 bytes
+// that can be seen. Whether anybody can be reached there it does not know.
+func CheckAddress(address string) error {
+	if len(address) > maxAddress || !visible(address) || strings.Contains(address, " ") {
+		return errors.New("not an address")
+	}
+	return nil
+}
+
 // visible tells whether s is UTF-8 and prints as itself: no control, format or
 // bidirectional characters, and no spaces but U+0020.
 func visible(s string) bool {
@@ -102,8 +111,8 @@ func (r *Record) check() error {
 			return fmt.Errorf("zid cache: a retained secret of %d bytes", len(secret))
 		}
 	}
-	if len(r.Address) > maxAddress || !visible(r.Address) || strings.Contains(r.Address, " ") {
-		return errors.New("zid cache: not an address")
+	if err := CheckAddress(r.Address); err != nil {
+		return err
 	}
 	if len(r.How) > maxHow || strings.Trim(r.How, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return errors.New("zid cache: the way of verifying must be one word")

@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/call"
+	"securecall/crypto/zidcache"
+)
+
+func stateFlag() ucli.Flag {
+	return &ucli.StringFlag{
+		Name: "state", Usage: "`DIR` is where ZID, contacts and retained secrets live",
+		DefaultText: "$XDG_STATE_HOME/securecall",
+	}
+}
+
+// stateDir is the folder that --state names, or the usual one.
+func stateDir(c *ucli.Context) (string, error) {
+	if c.IsSet("state") {
+		if dir := c.String("state"); dir != "" {
+			return dir, nil
+		}
+		return "", usagef("give it a folder, or leave it out", "--state is empty")
+	}
+	var base string
+	var err error
+	switch runtime.GOOS {
+	case "windows", "darwin", "ios":
+		base, err = os.UserConfigDir()
+	default:
+		// A path that is not absolute is to be ignored (XDG Base Directory
+		// Specification).
+		if base = os.Getenv("XDG_STATE_HOME"); !filepath.IsAbs(base) {
+			base, err = os.UserHomeDir()
+			base = filepath.Join(base, ".local", "state")
+		}
+	}
+	if err != nil {
+		return "", usagef("--state DIR says where", "there is no place for what securecall remembers: %v", err)
+	}
+	return filepath.Join(base, "securecall"), nil
+}
+
+// stateFailure is what there is to say when the state cannot be used.
+func stateFailure(err error) diagnosis {
+	d := diagnosis{what: printable(err.Error()), status: int(call.ReasonNotPossible)}
+	if !errors.Is(err, zidcache.ErrNotPrivate) && !errors.Is(err, zidcache.ErrNewer) { // which say it themselves
+		d.hint = "--state DIR chooses another folder"
+	}
+	return d
+}
+
+// stateDamaged is what there is to say when a new state had to begin.
+func stateDamaged(aside string, why error) diagnosis {
+	d := diagnosis{
+		what: fmt.Sprintf("what securecall remembers was damaged (%s): it begins anew, with a new ZID", printable(why.Error())),
+		hint: "everybody you know has to be verified again",
+	}
+	if aside != "" {
+		d.hint += "; the old file is kept as " + printable(aside)
+	}
+	return d
+}
