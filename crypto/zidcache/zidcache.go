@@ -202,12 +202,8 @@ func (c *Cache) Update(zid ZID, change func(r *Record) error) error {
 			return err
 		}
 		if other := s.named(r.Name); other != nil && (old == nil || &other[0] != &old[0]) {
-			owner, _, err := s.record(other)
-			owner.Wipe()
-			if err == nil {
-				err = &NameTakenError{Name: r.Name, ZID: owner.ZID}
-			}
-			return err
+			owner, _ := parseZID(other[:min(len(other), 2*len(zid))])
+			return &NameTakenError{Name: r.Name, ZID: owner}
 		}
 		line := r.append(make([]byte, 0, maxLine))
 		defer clear(line)
