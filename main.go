@@ -29,6 +29,7 @@ func main() {
 		cli.Listen(),
 		cli.Dial(),
 		cli.Demo(),
+		cli.Contacts(),
 		cli.Devices(),
 		cli.Version(),
 		cli.Help(),

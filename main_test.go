@@ -105,8 +105,9 @@ func (o *output) text() (string, <-chan struct{}) {
 	return o.buf.String(), o.more
 }
 
-// newProcess starts securecall with args, of which the first may be <FILE.
-func newProcess(ts *testscript.TestScript, args []string) *process {
+// newProcess starts securecall with args, of which the first may be <FILE. who
+// is the user, each with a state of their own.
+func newProcess(ts *testscript.TestScript, who string, args []string) *process {
 	bin, err := exec.LookPath("securecall")
 	ts.Check(err)
 	p := &process{done: make(chan struct{})}
@@ -120,7 +121,8 @@ func newProcess(ts *testscript.TestScript, args []string) *process {
 		p.cmd = exec.Command(bin, args...)
 	}
 	p.cmd.Dir = ts.MkAbs(".")
-	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"), "GORACE=atexit_sleep_ms=0")
+	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"),
+		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0")
 	p.cmd.Stderr = &p.stderr
 	r, w, err := os.Pipe()
 	ts.Check(err)
@@ -157,7 +159,7 @@ func named(ts *testscript.TestScript, name string) *process {
 }
 
 func start(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Value(running{}).(map[string]*process)[args[0]] = newProcess(ts, args[1:])
+	ts.Value(running{}).(map[string]*process)[args[0]] = newProcess(ts, args[0], args[1:])
 }
 
 // waitFor waits until done says that one of p's outputs has it.
@@ -220,7 +222,7 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {
-	finish(ts, newProcess(ts, args[1:]), args[0])
+	finish(ts, newProcess(ts, "me", args[1:]), args[0])
 }
 
 func finish(ts *testscript.TestScript, p *process, status string) {

@@ -40,7 +40,7 @@ func sitAt(t *testing.T, program string, args ...string) *seat {
 	s.before = s.mode()
 	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = s.slave, s.slave, s.slave
-	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "GORACE=atexit_sleep_ms=0")
+	s.cmd.Env = append(os.Environ(), "TERM=xterm", "NO_COLOR=", "GORACE=atexit_sleep_ms=0", "XDG_STATE_HOME="+t.TempDir())
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestAnswerMuteQuit(t *testing.T) {
 	}
 	bob.types("a") // nothing rings yet
 	ended := calls(t, peer)
-	bob.sees(`secured with 127\.0\.0\.1:\d+ · X25519 · AES-256 · `)
+	bob.sees(`secured with 127\.0\.0\.1:\d+ · X25519 \+ ML-KEM-768 · AES-256 · `)
 	bob.sees(`read to each other:   \x1b\[1m[a-zA-Z]+  [a-zA-Z]+\x1b\[0m`)
 	bob.sees(`incoming call from 127\.0\.0\.1:\d+: a answer, d decline`)
 	bob.types("?")

@@ -112,7 +112,7 @@ func openExecSink(spec string) (audio.Sink, error) {
 // command is what spec names, not started. What it says goes to where our own
 // errors go.
 func command(spec string) (*exec.Cmd, error) {
-	words, err := splitWords(strings.TrimPrefix(spec, "exec:"))
+	words, err := SplitWords(strings.TrimPrefix(spec, "exec:"))
 	if err != nil {
 		return nil, &Error{Spec: spec, Err: err, Hint: "a command is split at spaces, but for those between '…' or \"…\""}
 	}
@@ -174,9 +174,9 @@ func (p *program) exitsWithin(d time.Duration) bool {
 	}
 }
 
-// splitWords splits a command at spaces, but for those between quotes. There
+// SplitWords splits a command at spaces, but for those between quotes. There
 // is no other rule: no escapes, variables or patterns.
-func splitWords(s string) ([]string, error) {
+func SplitWords(s string) ([]string, error) {
 	var words []string
 	var word strings.Builder
 	inWord, quote := false, rune(0)

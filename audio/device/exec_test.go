@@ -34,7 +34,7 @@ func TestSplitWords(t *testing.T) {
 		"x 'open":                     nil,
 		`x "open`:                     nil,
 	} {
-		got, err := splitWords(s)
+		got, err := SplitWords(s)
 		if !slices.Equal(got, want) || (err == nil) != (want != nil) {
 			t.Errorf("%q: %q, %v, want %q", s, got, err, want)
 		}
@@ -44,7 +44,7 @@ func TestSplitWords(t *testing.T) {
 func FuzzSplitWords(f *testing.F) {
 	f.Add(`play "my file" 'x'`)
 	f.Fuzz(func(t *testing.T, s string) {
-		words, err := splitWords(s)
+		words, err := SplitWords(s)
 		if err != nil {
 			return
 		}
@@ -60,7 +60,7 @@ func FuzzSplitWords(f *testing.F) {
 			}
 			quoted = append(quoted, q+w+q)
 		}
-		again, err := splitWords(strings.Join(quoted, " "))
+		again, err := SplitWords(strings.Join(quoted, " "))
 		if err != nil || !slices.Equal(again, words) {
 			t.Fatalf("%q: %q, and again %q, %v", s, words, again, err)
 		}

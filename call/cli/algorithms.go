@@ -19,10 +19,15 @@ type choice struct {
 }
 
 // choices are the algorithm flags and RFC 6189's names (Sections 5.1.2 to
-// 5.1.6), most wanted first. DH2k is offered only if it is asked for.
+// 5.1.6, and our own for the hybrid), most wanted first. X448, EC52 and DH2k are
+// offered only if they are asked for.
 func choices() []choice {
 	return []choice{
-		{"key-agreement", "key agreements", "all but DH2k", []wire.Name{wire.X255, wire.EC25, wire.EC38, wire.DH3k, wire.DH2k}, []string{"X25519", "P-256", "P-384", "DH 3072", "DH 2048"}},
+		{
+			"key-agreement", "key agreements", "XM76,X255,EC25,EC38,DH3k",
+			[]wire.Name{wire.XM76, wire.X255, wire.EC25, wire.EC38, wire.DH3k, wire.X448, wire.EC52, wire.DH2k},
+			[]string{"X25519 + ML-KEM-768", "X25519", "P-256", "P-384", "DH 3072", "X448", "P-521", "DH 2048"},
+		},
 		{"cipher", "ciphers", "all", []wire.Name{wire.AES3, wire.AES1}, []string{"AES-256", "AES-128"}},
 		{"auth", "SRTP authentication tags", "all", []wire.Name{wire.HS80, wire.HS32}, []string{"80 bits", "32 bits"}},
 		{"hash", "hashes", "all", []wire.Name{wire.S256, wire.S384}, []string{"SHA-256", "SHA-384"}},
@@ -66,6 +71,9 @@ func (c choice) parse(list string) ([]wire.Name, error) {
 			return nil, usagef("name each once, most wanted first", "--%s: %s stands there twice", c.flag, s)
 		}
 		names = append(names, c.names[i])
+	}
+	if len(names) > wire.MaxAlgorithms {
+		return nil, usagef("leave out those that you want least", "--%s: ZRTP has room for %d of them", c.flag, wire.MaxAlgorithms)
 	}
 	return names, nil
 }

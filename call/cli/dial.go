@@ -17,11 +17,15 @@ func Dial() *ucli.Command {
 		UsageText: `securecall dial bob.example
 securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
 securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
-		Description: `PEER is host[:port] or [v6]:port, port 5004 if none is given; host: may stand in
-front of it. Flags may stand before and after it.`,
-		Flags: callFlags("any free port", &ucli.DurationFlag{
-			Name: "timeout", Value: 30 * time.Second, Usage: "give up if nobody has answered after `D`", DefaultText: "30s",
-		}),
+		Description: `PEER is the name of a contact, or host[:port] or [v6]:port, port 5004 if none is
+given. A contact's name wins; host: or contact: in front says which is meant.
+Flags may stand before and after it.`,
+		Flags: callFlags("any free port",
+			&ucli.DurationFlag{
+				Name: "timeout", Value: 30 * time.Second, Usage: "give up if nobody has answered after `D`", DefaultText: "30s",
+			},
+			&ucli.StringFlag{Name: "name", Usage: "remember the other side as `NAME` once keys are agreed"},
+		),
 		Action: dial,
 	}
 }
@@ -45,12 +49,22 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	path, peer, err := reach(c.Context, s.bind, typed)
+	q := newQueue()
+	if err := s.openState(c, q); err != nil {
+		return p.fail(err)
+	}
+	host, err := s.find(typed)
+	if err == nil {
+		err = s.named(c.String("name"))
+	}
 	if err != nil {
 		return p.fail(err)
 	}
-	q := newQueue()
-	e, err := call.NewDialer(s.config(q), path, peer, typed)
+	path, peer, err := reach(c.Context, s.bind, host)
+	if err != nil {
+		return p.fail(err)
+	}
+	e, err := call.NewDialer(s.config(q, p.tty != nil), path, peer, typed)
 	if err != nil {
 		path.Close()
 		return p.fail(err)

@@ -18,6 +18,7 @@ import (
 
 // settings are what the flags of listen and dial say.
 type settings struct {
+	trust
 	bind          netip.AddrPort
 	mic, speaker  string
 	echo          bool
@@ -46,7 +47,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
-	flags = append(flags, own...)
+	flags = append(append(flags, own...), trustFlags()...)
 	for _, c := range choices() {
 		flags = append(flags, &ucli.StringFlag{
 			Name: c.flag, Usage: "`LIST` of " + c.what + ", most wanted first: " + c.known(), DefaultText: c.byDefault,
@@ -112,12 +113,15 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
 	var err error
-	s.algorithms, err = algorithms(c)
+	if s.algorithms, err = algorithms(c); err != nil {
+		return nil, err
+	}
+	s.trust, err = readTrust(c)
 	return s, err
 }
 
 // config is what an endpoint needs to know of the flags.
-func (s *settings) config(q *queue) call.Config {
+func (s *settings) config(q *queue, attended bool) call.Config {
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout}
 	return call.Config{
 		Mic:         func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
@@ -130,6 +134,15 @@ func (s *settings) config(q *queue) call.Config {
 		HangupAtEOF: s.hangupAtEOF,
 		AcceptAll:   s.acceptAll,
 		Once:        s.once,
+		Cache:       s.cache,
+		Auxiliary:   s.auxiliary,
+		Require:     s.require,
+		Attended:    attended,
+		SplitSAS:    s.splitSAS,
+		KnownOnly:   s.known,
+		Expect:      s.expect,
+		Contact:     s.contact,
+		Address:     s.address,
 		OnEvent:     q.put,
 	}
 }

@@ -78,7 +78,7 @@ func TestAlgorithmLists(t *testing.T) {
 			t.Errorf("%q gave %v, want an error", bad, got)
 			continue
 		}
-		if d := diagnose(err); d.status != statusUsage || strings.Contains(d.what, "none of") && !strings.Contains(d.hint, "X255, EC25, EC38, DH3k, DH2k") {
+		if d := diagnose(err); d.status != statusUsage || strings.Contains(d.what, "none of") && !strings.Contains(d.hint, "XM76, X255, EC25, EC38, DH3k, X448, EC52, DH2k") {
 			t.Errorf("%q: %+v does not list what there is", bad, d)
 		}
 	}

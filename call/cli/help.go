@@ -41,13 +41,15 @@ Commands:
 securecall help COMMAND shows its flags. Results go to stdout, talk to stderr.
 The exit status says how a call ended:
 
-  0   it took place and ended normally    13  nothing came back, no such name
-  1   a fault of ours                     14  lost in mid-call
-  2   usage                               15  something answers, but not with ZRTP
+  0   it took place and ended normally    20  --require does not hold
+  1   a fault of ours                     21  keys changed, and nobody to decide
+  2   usage                               22  the words (SAS) are not the same
   10  it rang, nobody answered            23  key agreement refused or failed
   11  busy                                30  sound device: none, lost or refused
   12  declined                            31  port or file: not permitted or possible
-                                          130 interrupted before a call took place
+  13  nothing came back, no such name     130 interrupted before a call took place
+  14  lost in mid-call
+  15  something answers, but not with ZRTP
 `
 	commandHelp = `securecall {{.Name}}: {{.Usage}}
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"securecall/call"
@@ -38,6 +39,16 @@ type (
 		head
 		Addr netip.AddrPort `json:"addr"`
 		ZID  string         `json:"zid"`
+		Peer string         `json:"name,omitempty"` // the contact's, if it is known
+	}
+	jsonKeyChanged struct {
+		head
+		ZID     string `json:"zid"`
+		Contact string `json:"name"` // that it is known as, or was dialled as
+	}
+	jsonVerified struct {
+		head
+		How string `json:"how"` // typed, via
 	}
 	jsonPath struct {
 		head
@@ -59,7 +70,11 @@ type (
 		Continuity   string `json:"continuity"`
 		Verified     bool   `json:"verified"`
 		PeerVerified bool   `json:"peer_verified"`
-		Code         bool   `json:"code"` // authenticated by a call code
+		Code         bool   `json:"code"`          // authenticated by a call code
+		Aux          string `json:"aux,omitempty"` // the auxiliary secret, if we have one: match, mismatch
+		Discloses    bool   `json:"peer_discloses,omitempty"`
+		Itself       bool   `json:"own_installation,omitempty"`
+		Attempts     int    `json:"attempts,omitempty"` // key agreements that others broke off lately
 		PeerClient   string `json:"peer_client"`
 	}
 	// figures are those of the event stats, and of ended.
@@ -149,12 +164,17 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		return []any{jsonPath{h, e.Kind, e.Local, e.Remote}}
 	case call.Secured:
 		return []any{jsonSecured{
-			head: h, Role: e.Role, ZID: e.ZID, Hash: e.Hash, Cipher: e.Cipher, Auth: e.Auth,
+			head: h, Role: e.Role, ZID: e.ZID, PeerName: printable(e.Contact), Hash: e.Hash, Cipher: e.Cipher, Auth: e.Auth,
 			KeyAgreement: e.KeyAgreement, SASType: e.SASType, SAS: e.SAS, Continuity: e.Continuity,
 			Verified: e.Verified, PeerVerified: e.PeerVerified, PeerClient: printable(e.PeerClient),
+			Aux: strings.TrimPrefix(e.Auxiliary, "none"), Discloses: e.Discloses, Itself: e.Itself, Attempts: e.Attempts,
 		}}
+	case call.KeyChanged:
+		return []any{jsonKeyChanged{h, e.ZID, printable(e.Contact)}}
+	case call.Verified:
+		return []any{jsonVerified{h, e.How}}
 	case call.Incoming:
-		return []any{jsonIncoming{h, e.Addr, e.ZID}}
+		return []any{jsonIncoming{h, e.Addr, e.ZID, printable(e.Contact)}}
 	case call.Ringing, call.Answered:
 		return []any{h}
 	case call.Muted:

@@ -18,7 +18,14 @@ func (p *phone) key(ctx context.Context, e *call.Endpoint, stop context.CancelFu
 		return
 	}
 	s := p.screen
+	secured := s.current != 0 && (s.talking || s.ringing || s.sas != "")
 	switch {
+	case s.typing != nil && key != keyInterrupt:
+		s.edit(key)
+	case key == 'v' && secured:
+		p.askSAS(e)
+	case key == 'x' && s.guarded:
+		p.askRisk(e)
 	case key == keyInterrupt:
 		// The same way as an interrupt from outside; where there is none
 		// (Windows), the context alone.

@@ -26,7 +26,7 @@ securecall listen --accept all --once --mic none --speaker message.wav`,
 		Description: `It prints what the other side types to call. A speaker that is a file is written
 anew by each call.`,
 		Flags: callFlags("[::]:5004, both families",
-			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask or all; a terminal asks, without one it must be said"},
+			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
 			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
@@ -47,8 +47,13 @@ func listen(c *ucli.Context) error {
 	case "", "ask":
 	case "all":
 		s.acceptAll = true
+	case "known":
+		if s.ephemeral {
+			return usagef("leave one of them out", "--ephemeral knows nobody: --accept known would answer nobody")
+		}
+		s.acceptAll, s.known = true, true
 	default:
-		return usagef("it takes ask or all", "--accept %q is not known", a)
+		return usagef("it takes ask, known or all", "--accept %q is not known", a)
 	}
 	if n := c.Int("max-calls"); n != 1 {
 		return usagef("leave it out; further callers hear busy", "--max-calls %d: one call at a time is all there is for now", n)
@@ -63,6 +68,10 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	q := newQueue()
+	if err := s.openState(c, q); err != nil {
+		return p.fail(err)
+	}
 	// Better now than when the first call comes.
 	if !s.echo {
 		if err := checkMic(s.mic); err != nil {
@@ -76,8 +85,7 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return p.fail(err)
 	}
-	q := newQueue()
-	e, err := call.NewListener(s.config(q), path, nat.LocalAddrs(path.LocalAddr()))
+	e, err := call.NewListener(s.config(q, p.tty != nil), path, nat.LocalAddrs(path.LocalAddr()))
 	if err != nil {
 		path.Close()
 		return p.fail(err)

@@ -24,6 +24,8 @@ type phone struct {
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
+	vias   chan viaAnswer
+	viaFor int // the call that --verify-via was run for
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -53,8 +55,9 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		results: results, talk: p.stderr, errors: p.stderr,
 		color:   s.color && results.terminal,
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
-		mic: s.mic, speaker: s.speaker,
+		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
 	}
+	p.vias = make(chan viaAnswer, 8)
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -99,8 +102,11 @@ func (p *phone) run(ctx context.Context, e *call.Endpoint, q *queue) error {
 	defer tick.Stop()
 	for {
 		select {
+		case a := <-p.vias:
+			p.via(e, a)
 		case <-q.ready:
 			p.show(q.take())
+			p.startVia(ctx)
 			if p.failed {
 				cancel()
 			}

@@ -21,6 +21,7 @@ type screen struct {
 	many    bool // a listener: the end of a call is not the end
 
 	mic, speaker string
+	split        bool // --split-sas
 
 	caller  bool // we dial
 	current int  // the call that is shown; 0: none
@@ -28,7 +29,12 @@ type screen struct {
 	refused bool
 	ringing bool // current wants an answer
 	talking bool
+	sas     string // of current; empty: no keys yet
 	muted   bool
+	guarded bool // the keys have changed, and our microphone is closed
+	changed bool // the keys have changed, and nothing was verified in this call
+	risk    bool // which was accepted
+	typing  *prompt
 	waiting string // what is being waited for
 	since   time.Time
 	drawn   bool // the waiting line stands on the terminal
@@ -66,7 +72,14 @@ func (s *screen) tick(now time.Time) {
 		return
 	}
 	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
-	if s.muted {
+	switch {
+	case s.typing != nil:
+		line = s.typing.label + printable(string(s.typing.text)) + "_"
+	case s.guarded:
+		line += " · microphone closed: the keys have changed (v compare, x accept the risk)"
+	case s.risk:
+		line += " · the keys have changed, at your own risk"
+	case s.muted:
 		line += " · muted"
 	}
 	if r := []rune(line); len(r) >= s.live.width() {
@@ -75,6 +88,9 @@ func (s *screen) tick(now time.Time) {
 	fmt.Fprintf(s.live, "\r\x1b[K%s", line)
 	s.drawn = true
 }
+
+// redraw shows what a key or an event has changed in the waiting line.
+func (s *screen) redraw() { s.tick(time.Now()) }
 
 // wipe takes the waiting line off the terminal.
 func (s *screen) wipe() {
@@ -93,6 +109,7 @@ func (s *screen) done() {
 const (
 	bold   = "1"
 	green  = "32"
+	red    = "31"
 	yellow = "33"
 )
 

@@ -11,6 +11,7 @@ import (
 
 	"securecall/audio/device"
 	"securecall/call"
+	"securecall/crypto/zrtp"
 	"securecall/nat"
 )
 
@@ -48,9 +49,15 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		if s.caller {
 			s.wait(at, "waiting for it to ring there")
 		}
+	case call.KeyChanged:
+		s.keyChanged(e)
+	case call.Guarded:
+		s.guard(e.On)
+	case call.Verified:
+		s.verified(e)
 	case call.Incoming:
 		s.current, s.remote = id, e.Addr
-		s.incoming(at)
+		s.incoming(at, e)
 	case call.Ringing:
 		s.say(s.talk, "it rings there")
 		s.wait(at, "waiting for somebody to answer")
@@ -83,29 +90,18 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 	}
 }
 
-// secured says the line that always tells the truth about security, and the
-// SAS so that it can be read aloud.
-func (s *screen) secured(e call.Secured) {
-	verified := s.paint(yellow, "not verified yet")
-	if e.Verified {
-		verified = s.paint(green, "verified")
+func (s *screen) incoming(at time.Time, e call.Incoming) {
+	from := e.Addr.String()
+	if e.Contact != "" {
+		from = printable(e.Contact) + " at " + from
 	}
-	s.say(s.results, "secured with %s · %s · %s · %s", e.Remote, human(e.KeyAgreement), human(e.Cipher), verified)
-	s.say(s.results, "read to each other:   %s", s.paint(bold, strings.Join(strings.Fields(e.SAS), "  ")))
-	s.say(s.talk, "  both must see the same: if not, somebody is listening in, and you should hang up")
-	if s.verbose {
-		s.say(s.talk, "  role %s · hash %s · tag %s · SAS %s · peer %s · %s", e.Role, human(e.Hash), human(e.Auth), e.SASType, e.ZID, printable(e.PeerClient))
-	}
-}
-
-func (s *screen) incoming(at time.Time) {
 	if s.accept {
-		s.say(s.talk, "incoming call from %s: answering", s.remote)
+		s.say(s.talk, "incoming call from %s: answering", from)
 		return
 	}
 	s.ringing = true
 	if s.ask != nil {
-		s.say(s.ask, "\aincoming call from %s: a answer, d decline", s.remote)
+		s.say(s.ask, "\aincoming call from %s: a answer, d decline", from)
 	}
 	s.wait(at, "waiting for your answer")
 }
@@ -139,7 +135,9 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	} else {
 		s.failure(e)
 	}
-	s.current, s.ringing, s.talking, s.muted = 0, false, false, false
+	s.unprompt()
+	s.current, s.ringing, s.talking, s.muted, s.sas = 0, false, false, false, ""
+	s.guarded, s.changed, s.risk = false, false, false
 	if s.many {
 		s.wait(at, "waiting for a call")
 	} else {
@@ -189,7 +187,19 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonNotZRTP:
 		what = fmt.Sprintf("something answers at %s, but not with ZRTP", s.remote)
 		hint = "it is no securecall, and nothing was said to it; check address and port"
+	case call.ReasonRequire:
+		hint = "call without --require and compare the words by voice: the next call then knows the other side"
+	case call.ReasonKeysChanged:
+		what = "the other side's keys are not the expected ones, and nobody is here to decide"
+		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal and compare the words"
+	case call.ReasonSAS:
+		what = "the words are not the same: somebody may be in between, listening to both of you"
+		hint = "tell the other side by another way; call again over another network, and compare again"
 	case call.ReasonKeys:
+		if errors.Is(e.Err, zrtp.ErrLargeCommit) {
+			hint = "--key-agreement X255 does without that packet, and without what guards against future quantum computers"
+			break
+		}
 		hint = "both sides must share an algorithm of each kind (--key-agreement, --cipher, --auth, --hash, --sas); if they do, somebody is interfering"
 	case call.ReasonInterrupted:
 		what = "interrupted"
@@ -210,16 +220,19 @@ func (s *screen) keyHint() string {
 	if s.ask == nil {
 		return ""
 	}
-	return " (m mute, q hang up, ? help)"
+	return " (v verify, m mute, q hang up, ? help)"
 }
 
 // help answers the key ?.
 func (s *screen) help() {
 	switch {
 	case s.ringing:
-		s.say(s.ask, "a answer · d decline · q hang up · Ctrl-C end")
+		s.say(s.ask, "a answer · d decline · v verify: type the words that you hear · q hang up · Ctrl-C end")
 	case s.talking:
-		s.say(s.ask, "m mute, and m again to be heard · q hang up · Ctrl-C end")
+		s.say(s.ask, "v verify: type the words that you hear · m mute, and m again to be heard · q hang up · Ctrl-C end")
+		if s.guarded {
+			s.say(s.ask, "x speak at your own risk, although the keys have changed")
+		}
 	default:
 		s.say(s.ask, "q or Ctrl-C end; what else can be done shows when there is a call")
 	}
@@ -270,8 +283,14 @@ func diagnose(err error) diagnosis {
 		dev   *device.Error
 		bind  *nat.BindError
 		name  *nat.NameError
+		state *stateError
+		priv  *secretError
 	)
 	switch {
+	case errors.As(err, &state):
+		d = stateFailure(err)
+	case errors.As(err, &priv):
+		d.hint, d.status = "the file with the secret that both sides have", int(call.ReasonNotPossible)
 	case errors.As(err, &usage):
 		d.hint, d.status = usage.hint, statusUsage
 	case errors.As(err, &dev):

@@ -12,6 +12,7 @@ import (
 
 	"securecall/audio/device"
 	"securecall/call"
+	"securecall/crypto/zrtp"
 	"securecall/nat"
 )
 
@@ -38,7 +39,11 @@ func TestEndings(t *testing.T) {
 		{Reason: call.ReasonUnreachable},
 		{Reason: call.ReasonLost},
 		{Reason: call.ReasonNotZRTP},
+		{Reason: call.ReasonRequire, Err: errors.New("the other side is not as well known as --require asks")},
+		{Reason: call.ReasonKeysChanged, Err: errors.New("changed")},
+		{Reason: call.ReasonSAS, Err: errors.New("unequal")},
 		{Reason: call.ReasonKeys, Err: errors.New("zrtp: no common key agreement")},
+		{Reason: call.ReasonKeys, Err: zrtp.ErrLargeCommit},
 		{Reason: call.ReasonDevice, Err: &device.Error{Spec: "default", Err: errors.New("no sound server"), Hint: "use --mic none"}},
 		{Reason: call.ReasonNotPossible, Err: &device.Error{Spec: "x.wav", Err: errors.New("not a WAV file"), File: true}},
 		{Reason: call.ReasonInterrupted},

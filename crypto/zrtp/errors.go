@@ -14,12 +14,12 @@ type Drop string
 // The reasons.
 const (
 	DropClosed     Drop = "not running"
-	DropPacket     Drop = "no whole ZRTP packet"  // length, cookie or CRC
-	DropMessage    Drop = "malformed message"     // CRC right, structure wrong
-	DropReflected  Drop = "our own, reflected"    // our SSRC or our H3
-	DropForeign    Drop = "of another SSRC"       // not the pinned one
-	DropUnexpected Drop = "unexpected"            // not in the table
-	DropVersion    Drop = "of a newer version"    // Section 4.1.1
+	DropPacket     Drop = "no whole ZRTP packet" // length, cookie or CRC
+	DropMessage    Drop = "malformed message"    // CRC right, structure wrong
+	DropReflected  Drop = "our own, reflected"   // our SSRC or our H3
+	DropForeign    Drop = "of another SSRC"      // not the pinned one
+	DropUnexpected Drop = "unexpected"           // not in the table
+	DropVersion    Drop = "of a newer version"   // Section 4.1.1
 	DropEqualZID   Drop = "a Hello with our own ZID"
 	DropHello      Drop = "another Hello"         // only the first one counts
 	DropChain      Drop = "not of the hash chain" // Section 9

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"securecall/call"
+)
+
+// What a person reads about security, and nothing else.
+
+// manyAttempts is how many broken-off key agreements are worth a warning. A
+// caller on a bad network leaves a few.
+const manyAttempts = 10
+
+// secured says the line that always tells the truth about security, and the
+// SAS so that it can be read aloud.
+func (s *screen) secured(e call.Secured) {
+	s.sas = e.SAS
+	s.say(s.results, "secured with %s · %s · %s · %s", s.whom(e), human(e.KeyAgreement), human(e.Cipher), s.standing(e))
+	words := s.paint(bold, strings.Join(strings.Fields(e.SAS), "  "))
+	hint := ""
+	if s.ask != nil {
+		hint = "        (press v and type what you hear)"
+	}
+	switch {
+	case e.Verified:
+		s.say(s.talk, "  the same installation as last time: no need to compare again (the words of this call: %s)", words)
+	case s.split:
+		s.say(s.results, "read out:   %s%s", s.paint(bold, e.Own), hint)
+		s.say(s.talk, "  the other side has the other half: if it is not what stands in this program, it says so")
+	default:
+		s.say(s.results, "read to each other:   %s%s", words, hint)
+		s.say(s.talk, "  both must see the same: if not, somebody is listening in, and you should hang up")
+	}
+	switch {
+	case e.Itself:
+		s.say(s.talk, "  this is your own installation, nothing is remembered")
+	case e.PeerVerified:
+		s.say(s.talk, "  the other side has verified you")
+	}
+	switch e.Auxiliary {
+	case "match":
+		s.say(s.talk, "  both sides have the secret of --secret-file")
+	case "mismatch":
+		s.say(s.talk, "%s", s.paint(yellow, "  the other side does not have the secret of --secret-file: it proves nothing in this call"))
+	}
+	if e.Discloses {
+		s.say(s.results, "%s", s.paint(red, "  the other side's program says that it discloses its keys to somebody: others may be listening by its leave"))
+	}
+	if e.Attempts >= manyAttempts {
+		s.say(s.results, "%s", s.paint(red, fmt.Sprintf("  %d key agreements were begun with this listener and broken off in the last minutes: somebody may be trying for the same words", e.Attempts)))
+	}
+	if s.verbose {
+		s.say(s.talk, "  role %s · hash %s · tag %s · SAS %s · peer %s · %s", e.Role, human(e.Hash), human(e.Auth), e.SASType, e.ZID, printable(e.PeerClient))
+	}
+}
+
+// whom is the peer, by name where it has proved it.
+func (s *screen) whom(e call.Secured) string {
+	if e.Contact != "" {
+		return printable(e.Contact) + " at " + e.Remote.String()
+	}
+	return e.Remote.String()
+}
+
+// standing is how far the peer can be trusted.
+func (s *screen) standing(e call.Secured) string {
+	switch {
+	case e.Verified:
+		return s.paint(green, "verified")
+	case e.Continuity == "mismatch":
+		return s.paint(red, "NOT the expected keys")
+	case e.Continuity == "match":
+		return s.paint(yellow, "the same as last time, not verified yet")
+	}
+	return s.paint(yellow, "not verified yet")
+}
+
+// keyChanged says what it means, in plain words.
+func (s *screen) keyChanged(e call.KeyChanged) {
+	who, name := "the other side", printable(e.Contact)
+	if name != "" {
+		who = name
+	}
+	s.changed = true
+	if e.Another {
+		s.say(s.results, "%s", s.paint(red, "WARNING: this is not the installation you knew as "+who))
+		s.say(s.talk, "  Either %s uses another machine or began anew, or somebody else answers there.", who)
+	} else {
+		s.say(s.results, "%s", s.paint(red, "WARNING: the keys of "+who+" are not those that your last call left"))
+		s.say(s.talk, "  Either one of you lost what was remembered or restored it from an old copy,")
+		s.say(s.talk, "  or somebody is in between, listening to both of you.")
+	}
+	if s.ask == nil {
+		return
+	}
+	s.say(s.talk, "  Compare the words: press v and type what you hear. Your microphone is open while you do,")
+	s.say(s.talk, "  and otherwise closed until they are the same. x lets you speak at your own risk.")
+}
+
+// guard tells whether the microphone is closed for the keys' sake.
+func (s *screen) guard(on bool) {
+	s.guarded = on
+	switch {
+	case on:
+		s.say(s.talk, "your microphone is closed, since the keys have changed: the other side hears silence")
+	case s.risk:
+		s.say(s.talk, "%s", s.paint(red, "your microphone is open, at your own risk: nothing is verified"))
+	}
+	s.redraw()
+}
+
+// verified says that the SAS was compared.
+func (s *screen) verified(e call.Verified) {
+	how := "you typed what the other side read out"
+	if e.How == "via" {
+		how = "the command of --verify-via printed them"
+	}
+	s.say(s.results, "%s: the words are the same (%s)", s.paint(green, "verified"), how)
+	if s.changed {
+		s.say(s.talk, "  the new keys are remembered from now on")
+	}
+	s.changed, s.guarded, s.risk = false, false, false
+	s.unprompt()
+	s.redraw()
+}
