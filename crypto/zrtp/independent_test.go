@@ -15,7 +15,7 @@ import (
 	"securecall/crypto/zrtp/wire"
 )
 
-// No peer at hand speaks EC25 and EC38, so here is one: an initiator written
+// No peer at hand speaks EC25, EC38 and EC52, so here is one: an initiator written
 // from the RFC's formulas alone, with textbook arithmetic on the curve. It
 // shares with the session the layout of the messages (package wire) and
 // nothing else.
@@ -45,6 +45,7 @@ func TestSecondComputation(t *testing.T) {
 		{wire.EC25, wire.S384, wire.AES3, sha512.New384, elliptic.P256().Params(), 32},
 		{wire.EC38, wire.S384, wire.AES3, sha512.New384, elliptic.P384().Params(), 32},
 		{wire.EC38, wire.S384, wire.AES1, sha512.New384, elliptic.P384().Params(), 16},
+		{wire.EC52, wire.S384, wire.AES3, sha512.New384, elliptic.P521().Params(), 32},
 	} {
 		for seed := range uint64(3) {
 			i := &initiator{newHash: c.newHash, curve: c.curve, keyBytes: c.keyBytes}
@@ -53,11 +54,13 @@ func TestSecondComputation(t *testing.T) {
 			for n := 1; n < 4; n++ {
 				i.h[n] = sha256.Sum256(i.h[n-1][:])
 			}
-			secret := make([]byte, c.curve.BitSize/8)
+			secret := make([]byte, (c.curve.BitSize+7)/8)
 			r.Read(secret)
 			i.d = new(big.Int).Mod(new(big.Int).SetBytes(secret), c.curve.N)
 
-			w := alone(t, config("responder", seed))
+			conf := config("responder", seed)
+			conf.Algorithms.KeyAgreements = []wire.Name{wire.EC25, wire.EC38, wire.EC52}
+			w := alone(t, conf)
 			i.handshake(t, w, suite{c.hash, c.cipher, wire.HS32, c.ka, wire.B32})
 		}
 	}
@@ -111,7 +114,7 @@ func (i *initiator) handshake(t *testing.T, w *world, s suite) {
 	all := []wire.Name{s.agreement}
 	say(chainMAC((&wire.Hello{Version: version, H3: i.h[3], ZID: zid, KeyAgreements: all, Hashes: []wire.Name{s.hash}}).Append(nil), i.h[2]))
 
-	size := i.curve.BitSize / 8
+	size := (i.curve.BitSize + 7) / 8
 	x, y := multiply(i.curve, i.curve.Gx, i.curve.Gy, i.d)
 	pvi := append(x.FillBytes(make([]byte, size)), y.FillBytes(make([]byte, size))...)
 	i.dhPart2 = chainMAC((&wire.DHPart{Part: 2, H1: i.h[1], PV: pvi}).Append(nil), i.h[0])

@@ -60,7 +60,7 @@ func (s *Session) commitPreshared(now time.Time) {
 	}
 	u.agreement = wire.Prsh
 	key := u.presharedKey(s.secrets.rs1, s.secrets.aux)
-	s.secrets.rs, s.secrets.auxIs = Matched, outcome(s.secrets.aux != nil, true)
+	s.secrets.rs, s.secrets.auxIs = Matched, outcome(false, s.secrets.aux != nil)
 	s.commitNonce(now, u, u.keyID(key), nonce, func(context []byte) *keys { return u.presharedKeys(key, context) })
 }
 

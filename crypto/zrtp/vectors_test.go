@@ -37,7 +37,7 @@ func (o *octets) UnmarshalText(text []byte) error {
 
 func recordings(t *testing.T, f func(t *testing.T, r recording)) {
 	names, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(names) != 4 {
+	if err != nil || len(names) != 6 {
 		t.Fatal("testdata is not complete", names, err)
 	}
 	for _, name := range names {
@@ -75,17 +75,41 @@ func (r recording) suite() suite {
 	return suite{name(r.Hash), name(r.Cipher), name(r.Auth), name(r.KA), name(r.SAS)}
 }
 
+// calls divides a recording into its calls, which follow one another with
+// retained secrets.
+func (r recording) calls() (calls []recording) {
+	for _, e := range r.Log {
+		if e.Op == "call" {
+			calls = append(calls, recording{KA: r.KA, Hash: r.Hash, Cipher: r.Cipher, Auth: r.Auth, SAS: r.SAS})
+			continue
+		}
+		if len(calls) == 0 { // a single call has no number
+			return []recording{r}
+		}
+		last := &calls[len(calls)-1]
+		last.Log = append(last.Log, e)
+	}
+	return calls
+}
+
 // Each end of a recorded exchange is played by a session that gets the same
 // random bytes and the other end's recorded packets: it must send what was
 // recorded, byte for byte, and come to the same keys and SAS.
 func TestRecordedExchanges(t *testing.T) {
 	recordings(t, func(t *testing.T, r recording) {
-		t.Run("A", func(t *testing.T) { replay(t, r, "A") })
-		t.Run("B", func(t *testing.T) { replay(t, r, "B") })
+		for _, who := range []string{"A", "B"} {
+			t.Run(who, func(t *testing.T) {
+				var c cache
+				for n, call := range r.calls() {
+					replay(t, call, who, &c, n)
+				}
+			})
+		}
 	})
 }
 
-func replay(t *testing.T, r recording, who string) {
+// replay plays one call; those before it have left their secrets in c.
+func replay(t *testing.T, r recording, who string, c *cache, before int) {
 	var ours, theirs []entry
 	for _, e := range r.Log {
 		if e.Op != "send" {
@@ -107,34 +131,57 @@ func replay(t *testing.T, r recording, who string) {
 		t.Fatal(err)
 	}
 
-	// bzrtp draws ZID, H0, the sequence number, then for each secret that it
-	// does not have an ID for either role (rs1, rs2, pbx; one for aux), then
-	// the key's secret, then the IV.
+	// bzrtp draws ZID (once), H0, the sequence number, then for each secret that
+	// it does not have an ID for either role (rs1, rs2, pbx, aux: of the last
+	// one the first serves both), then the key's secret, then the IV.
 	var draws [][]byte
 	for _, e := range r.of(who, "rng") {
-		draws = append(draws, e.Out)
+		if len(e.Out) != len(hello.ZID) {
+			draws = append(draws, e.Out)
+		}
 	}
-	secret := draws[11]
+	order := [][]byte{draws[0], binary.BigEndian.AppendUint16(nil, first.Seq-1)}
+	draws = draws[2:]
+	var aux []byte
+	if e := r.of(who, "aux"); len(e) > 0 {
+		aux = e[0].Secret
+	}
+	var asInitiator, asResponder [4][]byte // rs1, rs2, aux, pbx
+	for _, id := range []struct {
+		place int
+		have  bool
+	}{{0, c.rs1 != nil}, {1, c.rs2 != nil}, {3, false}, {2, aux != nil}} {
+		if id.have {
+			continue
+		}
+		asInitiator[id.place], asResponder[id.place] = draws[0], draws[1]
+		if id.place == 2 {
+			asResponder[id.place] = draws[0]
+		}
+		draws = draws[2:]
+	}
+	secret := draws[0]
 	if ka := name(r.KA); ka == wire.DH2k || ka == wire.DH3k {
 		secret = append(make([]byte, 64-len(secret)), secret...)
 	}
-	order := [][]byte{
-		draws[1],
-		binary.BigEndian.AppendUint16(nil, first.Seq-1),
-		draws[3], draws[5], draws[9], draws[7], secret,
-	}
+	order = append(append(order, asInitiator[:]...), secret)
 	if responder { // it sent a Commit too, and lost
-		order = append(order, draws[4], draws[6], draws[9], draws[8])
+		order = append(order, asResponder[:]...)
 	}
-	random := bytes.NewReader(bytes.Join(append(order, draws[12]), nil))
+	random := bytes.NewReader(bytes.Join(append(order, draws[1]), nil))
 
 	s, err := newSession(Config{
-		Initiate: true,
-		ZID:      hello.ZID,
-		SSRC:     first.SSRC,
-		Client:   string(hello.Client[:]),
-		Rand:     random,
-		Retained: func(wire.ZID) Retained { return Retained{} }, // so that the expiry is bzrtp's: never
+		Initiate:  true,
+		ZID:       hello.ZID,
+		SSRC:      first.SSRC,
+		Client:    string(hello.Client[:]),
+		Rand:      random,
+		Auxiliary: aux,
+		Retained: func(zid wire.ZID) Retained {
+			kept := c.lookUp(zid)
+			kept.Verified = before > 0 // the recorder said so after the first call
+			return kept
+		},
 	}, Algorithms{hello.Hashes, hello.Ciphers, hello.Auths, hello.KeyAgreements, hello.SASTypes})
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +271,32 @@ func replay(t *testing.T, r recording, who string) {
 		if !bytes.Equal(c.key, e.Key) || !bytes.Equal(c.salt, e.Salt) {
 			t.Errorf("%s: %x %x, recorded %x %x", c.op, c.key, c.salt, e.Key, e.Salt)
 		}
+	}
+	want := None
+	if before > 0 {
+		want = Matched
+	}
+	if keys.Continuity != want || keys.Verified != (before > 0) || keys.PeerV != (before > 0) || (keys.Auxiliary == Matched) != (aux != nil) {
+		t.Errorf("call %d: continuity %v, V %v, the peer's %v, auxsecret %v", before+1, keys.Continuity, keys.Verified, keys.PeerV, keys.Auxiliary)
+	}
+	c.update(keys.Retain)
+	retained, exported := 0, 0
+	for _, e := range r.Log {
+		switch {
+		case e.Who == who && bytes.HasPrefix(e.In, []byte("\x00\x00\x00\x01retained secret\x00")):
+			retained++
+			if !bytes.Equal(keys.Retain.RS1, e.Out) {
+				t.Errorf("rs1 %x, recorded %x", keys.Retain.RS1, e.Out)
+			}
+		case e.Who == who && bytes.HasPrefix(e.In, []byte("\x00\x00\x00\x01Exported key\x00")):
+			exported++
+			if !bytes.Equal(keys.ExportedKey, e.Out) {
+				t.Errorf("exported key %x, recorded %x", keys.ExportedKey, e.Out)
+			}
+		}
+	}
+	if retained != 1 || exported != 1 {
+		t.Errorf("%d rs1 and %d exported keys are recorded", retained, exported)
 	}
 	text, ok := sas.Render(keys.SAS.String(), keys.SASValue)
 	if want := strings.Replace(r.of(who, "secure")[0].SAS, ":", " ", 1); !ok || text != want {
