@@ -30,6 +30,7 @@ func main() {
 		cli.Dial(),
 		cli.Demo(),
 		cli.Contacts(),
+		cli.Ctl(),
 		cli.Devices(),
 		cli.Version(),
 		cli.Help(),

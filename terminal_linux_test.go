@@ -155,6 +155,7 @@ func (s *seat) leaves(status int) {
 func calls(t *testing.T, peer string, flags ...string) (wait func() (status int, lines string)) {
 	t.Helper()
 	cmd := exec.Command("securecall", append([]string{"dial", peer, "--mic", "tone:440", "--speaker", "none", "--json"}, flags...)...)
+	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	if err := cmd.Start(); err != nil {

@@ -24,6 +24,7 @@ type phone struct {
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
+	reach  *reachable
 	vias   chan viaAnswer
 	viaFor int // the call that --verify-via was run for
 }
@@ -57,7 +58,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
 	}
-	p.vias = make(chan viaAnswer, 8)
+	p.vias, p.reach = make(chan viaAnswer, 8), newReachable()
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -95,6 +96,7 @@ func (p *phone) run(ctx context.Context, e *call.Endpoint, q *queue) error {
 		p.stdout.raw, p.stderr.raw, p.ask.raw = &k.raw, &k.raw, &k.raw
 		p.keys, keys = k, k.keys
 	}
+	defer p.serveCtl(e)()
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
@@ -132,6 +134,7 @@ func (p *phone) show(items []item) {
 			p.ended = true
 		}
 		p.screen.show(i.at, i.id, i.e)
+		p.reach.note(i.id, i.e)
 	}
 	if p.stdout.err != nil {
 		p.failed = true

@@ -277,6 +277,9 @@ var errStdoutGone = errors.New("stdout is closed: nobody reads what is written t
 
 // diagnose finds out what to say about err.
 func diagnose(err error) diagnosis {
+	if d, ok := ctlFailure(err); ok {
+		return d
+	}
 	d := diagnosis{what: printable(err.Error()), status: int(call.ReasonFault)}
 	var (
 		usage *usageError

@@ -14,6 +14,11 @@ import (
 // flags only V is ever set: there is no PBX, no GoClear, and the keys are
 // disclosed to nobody.
 func (s *Session) makeConfirm(part int) ([]byte, error) {
+	return s.sealConfirm(part, &wire.ConfirmBody{H0: s.chain.h0, V: s.verified(), Expiry: s.expiry()})
+}
+
+// sealConfirm encrypts a Confirm's body and puts the MAC on it.
+func (s *Session) sealConfirm(part int, body *wire.ConfirmBody) ([]byte, error) {
 	local, _ := s.keys.sides(s.role)
 	block, err := aes.NewCipher(local.zrtp)
 	if err != nil {
@@ -23,7 +28,6 @@ func (s *Session) makeConfirm(part int) ([]byte, error) {
 	if _, err := io.ReadFull(s.config.Rand, m.IV[:]); err != nil {
 		return nil, err
 	}
-	body := &wire.ConfirmBody{H0: s.chain.h0, V: s.verified(), Expiry: s.expiry()}
 	m.Encrypted = body.Append(nil)
 	encryptCFB(block, m.IV, m.Encrypted)
 	m.MAC = s.suite.confirmMAC(local.mac, m.Encrypted)

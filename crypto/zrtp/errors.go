@@ -27,6 +27,8 @@ const (
 	DropContention Drop = "lost contention"       // Section 4.2
 	DropMAC        Drop = "wrong Confirm MAC"
 	DropBusy       Drop = "key agreement refused for now" // Config.AllowKey
+	DropRelay      Drop = "a SAS of somebody else"
+	DropHelloHash  Drop = "a Hello that was not announced" // Config.PeerHelloHash
 	DropLateError  Drop = "an Error after the keys"
 )
 
@@ -109,11 +111,23 @@ func (s *Session) onLateError(i in, _ *wire.Error) error {
 	return DropLateError
 }
 
-func (s *Session) acknowledgeError(now time.Time) {
-	if s.errorACKed.IsZero() || now.Sub(s.errorACKed) >= errorACKInterval {
-		s.errorACKed = now
-		s.send((&wire.ErrorACK{}).Append(nil))
+func (s *Session) acknowledgeError(now time.Time) { s.acknowledge(now, &wire.ErrorACK{}) }
+
+// acknowledge answers what anybody can send, and not too often.
+func (s *Session) acknowledge(now time.Time, m wire.Message) {
+	if s.acknowledged.IsZero() || now.Sub(s.acknowledged) >= errorACKInterval {
+		s.acknowledged = now
+		s.send(m.Append(nil))
 	}
+}
+
+// onSASrelay takes the SAS of a third party, which a PBX sends. There is none
+// that we trust: "the Relayed SAS SHOULD NOT be rendered. A RelayACK is still
+// sent, but no Error message" (Section 5.13). Its content is not even decrypted,
+// since the keys for that are gone; it can change nothing.
+func (s *Session) onSASrelay(i in, _ *wire.SASrelay) error {
+	s.acknowledge(i.now, &wire.RelayACK{})
+	return DropRelay
 }
 
 func (s *Session) onErrorACK(in, *wire.ErrorACK) error {

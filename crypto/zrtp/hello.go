@@ -2,6 +2,7 @@ package zrtp
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +37,10 @@ func (s *Session) helloMessage() *wire.Hello {
 	return m
 }
 
+// HelloHash is the SHA-256 of our Hello, for signalling to announce (Section
+// 8.1): the value of a=zrtp-hash is "1.10 " and its 64 hexadecimal digits.
+func (s *Session) HelloHash() [32]byte { return sha256.Sum256(s.hello) }
+
 func (s *Session) sendHello(now time.Time) {
 	s.send(s.hello)
 	s.helloSent = now
@@ -50,6 +55,9 @@ func (s *Session) sendHelloACK() { s.send((&wire.HelloACK{}).Append(nil)) }
 func (s *Session) onHello(i in, m *wire.Hello) error {
 	if s.peer.known {
 		return s.onHelloStillThere(i, m)
+	}
+	if want := s.config.PeerHelloHash; want != nil && sha256.Sum256(i.raw) != *want {
+		return DropHelloHash
 	}
 	if m.ZID == s.config.ZID && !s.config.Initiate {
 		// Our own installation calls, or somebody in its name. It has to say

@@ -32,17 +32,17 @@ type Session struct {
 	secrets secrets
 	exchange
 
-	helloAt     time.Time // when Hello is sent again; zero: never
-	helloSent   time.Time
-	ackFrom     uint32 // who sent a HelloACK
-	acked       bool   // ackFrom is set
-	commitAt    time.Time
-	committedAt time.Time // when our Commit was first sent
-	helloHeard  time.Time // the peer's last one after it
-	t2          retry
-	silentAt    time.Time
-	doubt       doubt
-	errorACKed  time.Time
+	helloAt      time.Time // when Hello is sent again; zero: never
+	helloSent    time.Time
+	ackFrom      uint32 // who sent a HelloACK
+	acked        bool   // ackFrom is set
+	commitAt     time.Time
+	committedAt  time.Time // when our Commit was first sent
+	helloHeard   time.Time // the peer's last one after it
+	t2           retry
+	silentAt     time.Time
+	doubt        doubt
+	acknowledged time.Time // when we last sent an ErrorACK or RelayACK
 
 	seq    uint16
 	queue  [][]byte // messages to send

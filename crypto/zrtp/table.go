@@ -81,6 +81,7 @@ var table = [...]map[wire.Type]handler{
 	secure: {
 		wire.TypeHello:    on((*Session).onHelloRepeat),
 		wire.TypeConfirm2: on((*Session).onConfirm2Repeat),
+		wire.TypeSASrelay: on((*Session).onSASrelay),
 		wire.TypeError:    on((*Session).onLateError),
 	},
 	failed: {

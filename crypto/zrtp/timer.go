@@ -44,7 +44,7 @@ const (
 // another at once: T1's initial value (RFC 6189, Section 6).
 const helloAgain = 50 * time.Millisecond
 
-// errorACKInterval bounds the ErrorACKs that a flood of Errors gets; a peer's
+// errorACKInterval bounds the ErrorACKs and RelayACKs that a flood gets; a peer's
 // own repeats are never closer together.
 const errorACKInterval = 100 * time.Millisecond
 

@@ -9,9 +9,9 @@
 // to hear our Error, and after Secured, as long as the call lasts: a peer that
 // lost our Conf2ACK asks for it again.
 //
-// There is DH mode, without retained secrets (Section 4.9.1). Left out, with
-// the reasons in docs/rfc6189.md: Preshared and Multistream mode, GoClear,
-// signatures, and all that concerns a PBX.
+// There is DH mode with retained secrets, Multistream and Preshared mode, and a
+// post-quantum hybrid of our own (docs/notes/hybrid.md). Left out, with the
+// reasons in docs/rfc6189.md: GoClear, signatures, and all that concerns a PBX.
 //
 // To read it, begin with the table of states and messages in table.go.
 package zrtp
@@ -69,6 +69,9 @@ type Config struct {
 	// (Section 4.4.3), with the same ZID and Algorithms as the first one. nil:
 	// a first stream, which never uses that mode.
 	Call *Call
+	// PeerHelloHash is what signalling has announced of the peer, the SHA-256
+	// of its whole Hello (Section 8.1): any other Hello is dropped. nil: none.
+	PeerHelloHash *[32]byte
 	// Auxiliary is auxsecret, agreed out of band (Section 4.3); nil: none. It
 	// is borrowed, and must not change before the session ends.
 	Auxiliary []byte

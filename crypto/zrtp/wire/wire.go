@@ -36,6 +36,8 @@ var (
 	TypeConf2ACK = Type{'C', 'o', 'n', 'f', '2', 'A', 'C', 'K'}
 	TypeError    = Type{'E', 'r', 'r', 'o', 'r', ' ', ' ', ' '}
 	TypeErrorACK = Type{'E', 'r', 'r', 'o', 'r', 'A', 'C', 'K'}
+	TypeSASrelay = Type{'S', 'A', 'S', 'r', 'e', 'l', 'a', 'y'}
+	TypeRelayACK = Type{'R', 'e', 'l', 'a', 'y', 'A', 'C', 'K'}
 	TypePing     = Type{'P', 'i', 'n', 'g', ' ', ' ', ' ', ' '}
 	TypePingACK  = Type{'P', 'i', 'n', 'g', 'A', 'C', 'K', ' '}
 )
@@ -98,6 +100,10 @@ func Parse(b []byte) (Message, error) {
 		m, ok = parseError(&s)
 	case TypeErrorACK:
 		m, ok = &ErrorACK{}, true
+	case TypeSASrelay:
+		m, ok = parseSASrelay(&s)
+	case TypeRelayACK:
+		m, ok = &RelayACK{}, true
 	case TypePing:
 		m, ok = parsePing(&s)
 	case TypePingACK:
@@ -121,7 +127,7 @@ func ComputeMAC(key, message []byte) MAC {
 }
 
 // Other is a well-formed message of a type that is not handled (GoClear,
-// SASrelay, fragments, types to come).
+// fragments, types to come).
 type Other struct {
 	Kind Type
 	Body []byte // after the type, whole words

@@ -22,6 +22,9 @@ func samples() []Message {
 		&Hello{M: true},
 		&HelloACK{},
 		&Commit{H2: [32]byte(fill(32, 2)), ZID: ZID(fill(12, 8)), Hash: S256, Cipher: AES1, Auth: HS32, KeyAgreement: DH3k, SAS: B32, HVI: [32]byte(fill(32, 7)), MAC: MAC(fill(8, 2))},
+		&Commit{KeyAgreement: XM76, HVI: [32]byte(fill(32, 7)), KEM: fill(1184, 3), MAC: MAC(fill(8, 2))},
+		&SASrelay{MAC: [8]byte(fill(8, 1)), IV: [16]byte(fill(16, 2)), Encrypted: fill(40, 3)},
+		&RelayACK{},
 		&Commit{KeyAgreement: Mult, Nonce: [16]byte(fill(16, 5)), MAC: MAC(fill(8, 2))},
 		&Commit{KeyAgreement: Prsh, Nonce: [16]byte(fill(16, 5)), KeyID: [8]byte(fill(8, 6)), MAC: MAC(fill(8, 2))},
 		&DHPart{Part: 1, H1: [32]byte(fill(32, 1)), RS1ID: ID(fill(8, 1)), RS2ID: ID(fill(8, 2)), AuxID: ID(fill(8, 3)), PBXID: ID(fill(8, 4)), PV: fill(32, 0xee), MAC: MAC(fill(8, 3))},
@@ -100,8 +103,8 @@ func TestWrongLengths(t *testing.T) {
 		if _, err := Parse(append(bytes.Clone(b), 0, 0, 0, 0)); err == nil {
 			t.Errorf("%s: a word too many is taken", m.Type())
 		}
-		switch m.(type) {
-		case *Other, *DHPart:
+		switch m := m.(type) {
+		case *Other, *DHPart, *SASrelay:
 			continue
 		case *Confirm:
 			if len(b) == 12+8+16+minEncrypted {
@@ -110,6 +113,10 @@ func TestWrongLengths(t *testing.T) {
 				}
 			}
 			continue
+		case *Commit:
+			if m.KEM != nil {
+				continue // of any whole number of words: the session checks it
+			}
 		}
 		if _, err := Parse(set(append(bytes.Clone(b), 0, 0, 0, 0))); err == nil {
 			t.Errorf("%s: a word too many that its length counts is taken", m.Type())

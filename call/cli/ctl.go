@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/call"
+	"securecall/call/cli/ctl"
+)
+
+// Ctl is the command ctl.
+func Ctl() *ucli.Command {
+	return &ucli.Command{
+		Name:      "ctl",
+		Usage:     "talk to the listen or dial that is running here",
+		ArgsUsage: "sas | verify WORDS | answer | decline | hangup",
+		UsageText: `securecall ctl sas
+securecall ctl verify tissue disbelief
+ssh bob securecall ctl verify $(securecall ctl sas)`,
+		Description: `sas prints the words of the call, and waits up to 10 s for one that has some.
+verify compares WORDS, as the other side reads or prints them, with ours: 0 if they
+are the same, 22 if not; three wrong answers end the call. It reaches the securecall
+of the same user, and with --state DIR the one that was started with it.`,
+		Flags: []ucli.Flag{
+			stateFlag(),
+			&ucli.IntFlag{Name: "pid", Usage: "the one with process id `N`, where several are running", DefaultText: "the only one"},
+		},
+		Action: runCtl,
+	}
+}
+
+// ctlVerbs are what ctl takes, with the least number of further words.
+var ctlVerbs = map[string]int{"sas": 0, "verify": 1, "answer": 0, "decline": 0, "hangup": 0}
+
+func runCtl(c *ucli.Context) error {
+	verb := c.Args().First()
+	least, known := ctlVerbs[verb]
+	switch {
+	case verb == "":
+		return usagef("securecall help ctl shows what it takes", "ctl needs to know what to do: sas, verify WORDS, answer, decline or hangup")
+	case !known:
+		var names []string
+		for name := range ctlVerbs {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return usagef(didYouMean("", verb, names)+"securecall help ctl shows what it takes", "ctl has no %q", printable(verb))
+	case c.Args().Len()-1 < least:
+		return usagef("securecall ctl verify tissue disbelief", "ctl %s needs the words to compare", verb)
+	case c.Args().Len()-1 > 0 && least == 0:
+		return usagef("securecall help ctl shows what it takes", "ctl %s takes no argument, and got %q", verb, printable(c.Args().Get(1)))
+	}
+	dir, err := ctl.Dir(c.String("state"))
+	if err != nil {
+		return err
+	}
+	text, err := ctl.Ask(c.Context, dir, c.Int("pid"), verb, c.Args().Tail())
+	if err != nil {
+		return err
+	}
+	if text != "" {
+		fmt.Fprintln(c.App.Writer, printable(text))
+	}
+	return nil
+}
+
+// A reachable is the call that ctl speaks of, for goroutines other than the
+// phone's.
+type reachable struct {
+	mu      sync.Mutex
+	id      int
+	secured call.Secured
+	ringing bool
+	changed chan struct{} // closed and replaced at each change
+}
+
+func newReachable() *reachable { return &reachable{changed: make(chan struct{})} }
+
+// note follows the events.
+func (r *reachable) note(id int, e call.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e := e.(type) {
+	case call.Secured:
+		r.id, r.secured = id, e
+	case call.Incoming:
+		r.ringing = id == r.id
+	case call.Answered:
+		r.ringing = false
+	case call.Ended:
+		if id != r.id {
+			return
+		}
+		r.id, r.secured, r.ringing = 0, call.Secured{}, false
+	default:
+		return
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// ctlPatience is how long ctl waits for a call that has keys.
+const ctlPatience = 10 * time.Second
+
+// current waits for a call that has keys.
+func (r *reachable) current(ctx context.Context) (id int, s call.Secured, ringing bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ctlPatience)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		id, s, ringing, changed := r.id, r.secured, r.ringing, r.changed
+		r.mu.Unlock()
+		if id != 0 {
+			return id, s, ringing, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, call.Secured{}, false, &ctl.Error{
+				Status: int(call.ReasonNotPossible), Message: "there is no call with keys at this moment", Hint: "call, or wait for a call, and ask again",
+			}
+		}
+	}
+}
+
+// serveCtl lets ctl reach e. Without it a call goes on as well.
+func (p *phone) serveCtl(e *call.Endpoint) (stop func()) {
+	dir, err := ctl.Dir(p.s.state)
+	var server *ctl.Server
+	if err == nil {
+		server, err = ctl.Serve(dir, func(ctx context.Context, verb string, args []string) (string, error) {
+			return p.obeyCtl(ctx, e, verb, args)
+		})
+	}
+	if err != nil {
+		if p.s.verbose {
+			p.screen.say(p.screen.talk, "securecall ctl cannot reach this one: %s", printable(err.Error()))
+		}
+		return func() {}
+	}
+	return server.Close
+}
+
+func (p *phone) obeyCtl(ctx context.Context, e *call.Endpoint, verb string, args []string) (string, error) {
+	if _, known := ctlVerbs[verb]; !known {
+		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
+	}
+	id, s, ringing, err := p.reach.current(ctx)
+	if err != nil {
+		return "", err
+	}
+	switch verb {
+	case "sas":
+		return s.SAS, nil
+	case "verify":
+		c := e.Compare(id, "typed", strings.Join(args, " "))
+		switch {
+		case !c.Possible:
+			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "the call has ended"}
+		case !c.Equal:
+			return "", &ctl.Error{
+				Status: int(call.ReasonSAS), Message: "the words are not the same",
+				Hint: fmt.Sprintf("ask for them once more; %d wrong answers are left, then the call ends", c.Left),
+			}
+		}
+		return "verified", nil
+	case "answer", "decline":
+		if !ringing {
+			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "nothing rings here"}
+		}
+		if verb == "answer" {
+			e.Do(id, call.Answer)
+		} else {
+			e.Do(id, call.Decline)
+		}
+	case "hangup":
+		e.Do(id, call.Hangup)
+	}
+	return "", nil
+}
+
+// ctlFailure is what there is to say of an error of ctl's.
+func ctlFailure(err error) (d diagnosis, ok bool) {
+	var e *ctl.Error
+	switch {
+	case errors.As(err, &e):
+		return diagnosis{printable(e.Message), printable(e.Hint), e.Status}, true
+	case errors.Is(err, ctl.ErrNobody):
+		return diagnosis{err.Error(), "it answers while securecall listen or dial runs, as the same user, with the same --state if there is one", int(call.ReasonNotPossible)}, true
+	}
+	return diagnosis{}, false
+}
