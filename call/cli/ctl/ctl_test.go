@@ -61,6 +61,7 @@ func echo(_ context.Context, verb string, args []string) (string, error) {
 func TestAsk(t *testing.T) {
 	dir := folder(t)
 	start(t, dir, echo)
+	leaveAt(t, filepath.Join(dir, fmt.Sprintf("0%d.sock", os.Getpid()))) // none of ours
 	args := []string{"", "two words", "line\nline", "ü\u2028\x00<&>"}
 	for _, pid := range []int{0, os.Getpid()} {
 		text, err := Ask(context.Background(), dir, pid, "say", args)
@@ -83,8 +84,7 @@ func TestAskError(t *testing.T) {
 
 // What would not arrive as it is is not sent.
 func TestAskTooMuch(t *testing.T) {
-	dir := folder(t)
-	start(t, dir, nobodyAsks(t))
+	dir := folder(t) // where nobody serves
 	for _, arg := range []string{strings.Repeat("x", maxRequest), "\xff"} {
 		var e *Error
 		if _, err := Ask(context.Background(), dir, 0, "say", []string{arg}); !errors.As(err, &e) || e.Status != 2 {
@@ -199,8 +199,8 @@ func TestKilled(t *testing.T) {
 	}
 	busy := socketPath(dir, os.Getppid()) // it could be about to listen
 	leaveAt(t, busy)
-	leaveAt(t, socketPath(dir, os.Getpid())) // whose id is ours now
-	kept := []string{busy, filepath.Join(dir, "zids"), filepath.Join(dir, "x.sock"), filepath.Join(dir, fmt.Sprintf("0%d.sock", pid))}
+	leaveAt(t, socketPath(dir, os.Getpid()))                                                                 // whose id is ours now
+	kept := []string{busy, filepath.Join(dir, "zids"), filepath.Join(dir, "x.sock"), socketPath(dir, 1<<30)} // no process
 	for _, path := range kept[1:] {
 		write(t, path)
 	}

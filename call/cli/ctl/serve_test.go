@@ -120,16 +120,20 @@ func TestCloseWhileReading(t *testing.T) {
 	})
 }
 
-// Whoever asked to hang up is still told that it was done.
+// Whoever asked to hang up is still told that it was done; Close waits for that.
 func TestCloseReplies(t *testing.T) {
 	dir := folder(t)
-	asked := make(chan struct{})
+	asked, closed := make(chan struct{}), make(chan struct{})
 	s := start(t, dir, func(ctx context.Context, _ string, _ []string) (string, error) {
 		close(asked)
 		<-ctx.Done()
+		select {
+		case <-closed:
+			t.Error("Close did not wait")
+		case <-time.After(20 * time.Millisecond):
+		}
 		return "hung up", nil
 	})
-	closed := make(chan struct{})
 	go func() {
 		<-asked
 		s.Close()
