@@ -7,7 +7,9 @@
 //     sample, but for what came too late on a busy machine and was concealed;
 //   - with no algorithm asked for, as the programs come;
 //   - over a path that loses 15 % each way, a seed a call: every call secures,
-//     and what arrives arrives whole and in order.
+//     and what arrives arrives whole and in order;
+//   - several in a row, with what both remember kept, lost or restored from an
+//     older copy, and with auxiliary secrets (story.go).
 //
 // Usage: interop SECURECALL BZRTP-PEER LOSSY
 package main
@@ -69,7 +71,14 @@ func main() {
 	var mu sync.Mutex
 	calls, failed := 0, 0
 	places := make(chan struct{}, atOnce)
+	var all []trial
+	for _, s := range stories() {
+		all = append(all, s)
+	}
 	for _, c := range plan() {
+		all = append(all, c)
+	}
+	for _, c := range all {
 		places <- struct{}{}
 		if ctx.Err() != nil {
 			break
@@ -79,7 +88,7 @@ func main() {
 			found, err := c.make(ctx, run)
 			mu.Lock()
 			defer mu.Unlock()
-			calls++
+			calls += c.calls()
 			if err != nil {
 				failed++
 				fmt.Printf("FAIL  %v: %v\n", c, err)
@@ -95,10 +104,23 @@ func main() {
 	}
 }
 
-// plan is all the calls.
+// A trial is one call, or a story of several.
+type trial interface {
+	make(ctx context.Context, run programs) (found string, err error)
+	calls() int
+}
+
+func (call) calls() int { return 1 }
+
+// plan is all the single calls.
 func plan() []call {
 	var all []call
 	suites := append(suites(), suite{})
+	for _, hash := range []string{"S256", "S384"} {
+		for _, cipher := range []string{"AES1", "AES3"} {
+			suites = append(suites, suite{hash, cipher, "HS80", "X448", "B256"})
+		}
+	}
 	for _, s := range suites {
 		all = append(all, call{suite: s, weDial: true}, call{suite: s})
 	}

@@ -23,6 +23,11 @@ type event struct {
 	KeyAgreement string   `json:"key_agreement"`
 	SASType      string   `json:"sas_type"`
 	SAS          string   `json:"sas"`
+	Continuity   string   `json:"continuity"`
+	Verified     bool     `json:"verified"`
+	PeerVerified bool     `json:"peer_verified"`
+	Aux          string   `json:"aux"`
+	Code         any      `json:"code"`
 	Reason       string   `json:"reason"`
 	Stats        struct {
 		ConcealedMS float64            `json:"concealed_ms"`

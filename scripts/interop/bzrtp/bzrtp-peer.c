@@ -5,17 +5,20 @@
  * A program of its own, and only a test: libbzrtp is under the GPL, and
  * securecall neither links nor ships it.
  *
- *   bzrtp-peer [-b ADDR:PORT] [-d ADDR:PORT] [-n SECONDS]
+ *   bzrtp-peer [-b ADDR:PORT] [-d ADDR:PORT] [-n SECONDS] [-C CACHE [-F] [-V]] [-x SECRET]
  *              [-h HASH] [-c CIPHER] [-a AUTH] [-k AGREEMENT] [-s SAS] SAY HEARD
  *
  * It waits for a peer at -b (127.0.0.1:0, a port that the system gives), or
  * dials -d. Algorithms are comma lists in ZRTP's names, most wanted first.
  * SAY, octets of u-law, is sent in packets of 160, and after it silence. The
- * payloads that come are written to HEARD in the order of their arrival. Lines
+ * payloads that come are written to HEARD in the order of their arrival. CACHE
+ * is libbzrtp's, in SQLite; -F first forgets all secrets in it, but not who we
+ * are; -V marks the SAS as verified. SECRET is an auxiliary one. Lines
  * on stdout:
  *
  *   port N
  *   secure sas=WORDS hash=NAME cipher=NAME auth=NAME ka=NAME sastype=NAME
+ *   trust mismatch=0|1 verified=0|1 aux=match|mismatch|unset
  *   ended HOW heard=PACKETS refused=PACKETS
  *
  * HOW is bye (a dialler says it a while after the end of SAY, a listener waits
@@ -30,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sqlite3.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -50,7 +54,7 @@ struct peer {
 	uint32_t ssrc;
 	bzrtpContext_t *zrtp;
 	srtp_t out, in; /* NULL: no keys */
-	int secure;
+	int secure, verifies;
 	unsigned heard, refused;
 	uint64_t heard_at; /* ms */
 };
@@ -159,12 +163,16 @@ static const char *name(uint8_t number)
 static int on_start(void *data, const bzrtpSrtpSecrets_t *s, int32_t verified)
 {
 	struct peer *p = data;
-	(void)verified;
 	p->secure = 1;
 	p->heard_at = now_ms();
 	printf("secure sas=%s hash=%s cipher=%s auth=%s ka=%s sastype=%s\n", s->sas, name(s->hashAlgo), name(s->cipherAlgo),
 	       name(s->authTagAlgo), name(s->keyAgreementAlgo), name(s->sasAlgo));
+	printf("trust mismatch=%d verified=%d aux=%s\n", s->cacheMismatch, verified != 0,
+	       s->auxSecretMismatch == BZRTP_AUXSECRET_MATCH ? "match" :
+	       s->auxSecretMismatch == BZRTP_AUXSECRET_UNSET ? "unset" : "mismatch");
 	fflush(stdout);
+	if (p->verifies)
+		bzrtp_SASVerified(p->zrtp);
 	return 0;
 }
 
@@ -209,6 +217,25 @@ static struct sockaddr_in address(char *s)
 	}
 	a.sin_port = htons((uint16_t)port);
 	return a;
+}
+
+/* remember: secrets are kept from call to call. */
+static void remember(struct peer *p, const char *path, int forget)
+{
+	sqlite3 *db;
+	if (sqlite3_open(path, &db) != SQLITE_OK) {
+		fprintf(stderr, "%s: %s\n", path, sqlite3_errmsg(db));
+		exit(1);
+	}
+	int created = bzrtp_setZIDCache(p->zrtp, db, "sip:bzrtp@example.org", "sip:securecall@example.org");
+	if (created != 0 && created != BZRTP_CACHE_SETUP && created != BZRTP_CACHE_UPDATE) {
+		fprintf(stderr, "libbzrtp refuses its cache: %d\n", created);
+		exit(1);
+	}
+	if (forget && sqlite3_exec(db, "DELETE FROM zrtp", NULL, NULL, NULL) != SQLITE_OK) {
+		fprintf(stderr, "%s: %s\n", path, sqlite3_errmsg(db));
+		exit(1);
+	}
 }
 
 /* begin: the peer's address is known, ZRTP starts. */
@@ -342,11 +369,12 @@ int main(int argc, char **argv)
 		.bzrtp_messageLevel = BZRTP_MESSAGE_WARNING,
 	};
 	uint64_t seconds = 25;
-	int o, dials = 0;
+	int o, dials = 0, forget = 0;
+	const char *cache = NULL, *secret = NULL;
 
 	if (srtp_init() != srtp_err_status_ok || !(p.zrtp = bzrtp_createBzrtpContext()))
 		return 1;
-	while ((o = getopt(argc, argv, "b:d:n:h:c:a:k:s:")) != -1)
+	while ((o = getopt(argc, argv, "b:d:n:h:c:a:k:s:C:FVx:")) != -1)
 		switch (o) {
 		case 'b':
 			here = address(optarg);
@@ -357,6 +385,18 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			seconds = strtoul(optarg, NULL, 10);
+			break;
+		case 'C':
+			cache = optarg;
+			break;
+		case 'F':
+			forget = 1;
+			break;
+		case 'V':
+			p.verifies = 1;
+			break;
+		case 'x':
+			secret = optarg;
 			break;
 		case '?':
 			return 2;
@@ -374,9 +414,15 @@ int main(int argc, char **argv)
 		die("socket");
 	if (getrandom(&p.ssrc, sizeof p.ssrc, 0) != sizeof p.ssrc)
 		die("getrandom");
+	if (cache)
+		remember(&p, cache, forget);
 	if (bzrtp_setCallbacks(p.zrtp, &callbacks) || bzrtp_initBzrtpContext(p.zrtp, p.ssrc) ||
 	    bzrtp_setClientData(p.zrtp, p.ssrc, &p)) {
 		fputs("libbzrtp refuses its context\n", stderr);
+		return 1;
+	}
+	if (secret && bzrtp_setAuxiliarySharedSecret(p.zrtp, (const uint8_t *)secret, strlen(secret))) {
+		fputs("libbzrtp refuses the auxiliary secret\n", stderr);
 		return 1;
 	}
 	printf("port %d\n", ntohs(here.sin_port));
