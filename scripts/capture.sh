@@ -41,11 +41,11 @@ recorder=$! pids+=($!)
 await 10 grep -qs "listening on" "$work/tcpdump"
 
 # The caller speaks; the other side is silent all along.
-(exec ip netns exec "$b" "$ROOT/securecall" listen --accept all --once --json --mic none --speaker "$work/heard.wav" >"$work/b" 2>&1) &
+(exec ip netns exec "$b" "$ROOT/securecall" listen --ephemeral --accept all --once --json --mic none --speaker "$work/heard.wav" >"$work/b" 2>&1) &
 listener=$! pids+=($!)
 await 10 told "$work/b" listening || { cat "$work/b"; exit 1; }
 called=0
-timeout 60 ip netns exec "$a" "$ROOT/securecall" dial --json --mic "$work/said.wav" --speaker none --hangup-at-eof 192.0.2.2 >"$work/a" 2>&1 || called=$?
+timeout 60 ip netns exec "$a" "$ROOT/securecall" dial --ephemeral --json --mic "$work/said.wav" --speaker none --hangup-at-eof 192.0.2.2 >"$work/a" 2>&1 || called=$?
 check "the caller's status is 0" test $called = 0
 reap $listener
 check "the called side's status is 0" test "$status" = 0

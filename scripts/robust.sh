@@ -26,12 +26,12 @@ start() {
 	pids+=("$pid")
 }
 listen() {
-	start "$1" listen --bind 127.0.0.1:0 --accept all --mic tone:440 --speaker none "${@:2}"
+	start "$1" listen --ephemeral --bind 127.0.0.1:0 --accept all --mic tone:440 --speaker none "${@:2}"
 	await 10 told "$work/$1" listening
 	addr=$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/$1")
 }
 dial() {
-	start "$1" dial --mic tone:600 --speaker none "${@:3}" "$2"
+	start "$1" dial --ephemeral --mic tone:600 --speaker none "${@:3}" "$2"
 	await 10 told "$work/$1" answered || fail "$1: no call: $(cat "$work/$1" "$work/$1.err")"
 }
 
@@ -96,7 +96,7 @@ flood=$!
 pids+=("$flood")
 sleep 1
 s=0
-timeout 20 "$ROOT/securecall" dial --json --mic none --speaker none --duration 1s "$addr" >"$work/late" 2>&1 || s=$?
+timeout 20 "$ROOT/securecall" dial --ephemeral --json --mic none --speaker none --duration 1s "$addr" >"$work/late" 2>&1 || s=$?
 check "a call that begins in the middle of a flood comes about" test $s = 0 -a -d "/proc/$flood"
 end "$flood" "$flooded"
 

@@ -14,11 +14,11 @@ cleanup() {
 trap cleanup EXIT
 [[ -x securecall ]] || scripts/build.sh
 
-./securecall listen --bind 127.0.0.1:0 --accept all --once --json --mic tone:440 --speaker none >"$work/b" &
+./securecall listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json --mic tone:440 --speaker none >"$work/b" &
 listener=$! pids+=($!)
 await 10 told "$work/b" listening
 addr=$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/b")
-./securecall dial --json --mic tone:600 --speaker none --duration "${1:-1h}" "$addr" >"$work/a" &
+./securecall dial --ephemeral --json --mic tone:600 --speaker none --duration "${1:-1h}" "$addr" >"$work/a" &
 dialer=$! pids+=($!)
 await 10 told "$work/a" answered
 

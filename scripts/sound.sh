@@ -57,10 +57,10 @@ await 10 eval 'pactl list short sources 2>/dev/null | grep -q mic' || { cat "$wo
 # talk NAME BINARY MIC SPEAKER: a call whose dialer has that microphone and
 # whose listener that speaker; their pids in $dialer and $listener.
 talk() {
-	"$2" listen --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
+	"$2" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
 	listener=$! pids+=($!)
 	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }
-	"$2" dial --json --mic "$3" --speaker none \
+	"$2" dial --ephemeral --json --mic "$3" --speaker none \
 		"$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/$1-b")" >"$work/$1-a" 2>&1 &
 	dialer=$! pids+=($!)
 	await 10 told "$work/$1-a" answered || { cat "$work/$1-a" "$work/$1-b" && exit 1; }

@@ -26,12 +26,12 @@ start)
 		(
 			read -r _ <"$d/dial"
 			# A port that the kit takes for one of media.
-			exec ip netns exec "hp$lane$end" "$securecall" dial "${common[@]}" --bind 10.77.0.1:10000 10.77.0.2:10000
+			exec ip netns exec "hp$lane$end" "$securecall" dial --ephemeral "${common[@]}" --bind 10.77.0.1:10000 10.77.0.2:10000
 		) >"$d/log" 2>&1 &
 		echo $! >"$d/pid"
 		;;
 	b)
-		ip netns exec "hp$lane$end" "$securecall" listen "${common[@]}" --bind 10.77.0.2:10000 --accept all >"$d/log" 2>&1 &
+		ip netns exec "hp$lane$end" "$securecall" listen --ephemeral "${common[@]}" --bind 10.77.0.2:10000 --accept all >"$d/log" 2>&1 &
 		echo $! >"$d/pid"
 		for _ in $(seq 100); do
 			if grep -q '"listening"' "$d/log"; then exit 0; fi

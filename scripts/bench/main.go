@@ -127,7 +127,7 @@ func setUp(ctx context.Context, program string, roundTrip time.Duration) (fromEx
 		addr = l.addr()
 	}
 	began := time.Now()
-	dialer, err := start(ctx, program, "dial", "--json", "--mic", "none", "--speaker", "none", "--key-agreement", "X255", addr)
+	dialer, err := start(ctx, program, "dial", "--ephemeral", "--json", "--mic", "none", "--speaker", "none", "--key-agreement", "X255", addr)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -165,7 +165,7 @@ func weigh(ctx context.Context, program string, length time.Duration) (dialer, l
 		return nil, nil, err
 	}
 	defer l.stop()
-	d, err := start(ctx, program, "dial", "--json", "--mic", said, "--speaker", filepath.Join(dir, "heard-d.wav"),
+	d, err := start(ctx, program, "dial", "--ephemeral", "--json", "--mic", said, "--speaker", filepath.Join(dir, "heard-d.wav"),
 		"--duration", length.String(), l.addr)
 	if err != nil {
 		return nil, nil, err

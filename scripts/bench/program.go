@@ -45,7 +45,7 @@ func start(ctx context.Context, path string, args ...string) (*program, error) {
 
 // listen starts a listener for one call, on a port that the system chooses.
 func listen(ctx context.Context, path, mic, speaker string) (*program, error) {
-	p, err := start(ctx, path, "listen", "--json", "--bind", "127.0.0.1:0", "--accept", "all", "--once", "--mic", mic, "--speaker", speaker)
+	p, err := start(ctx, path, "listen", "--ephemeral", "--json", "--bind", "127.0.0.1:0", "--accept", "all", "--once", "--mic", mic, "--speaker", speaker)
 	if err != nil {
 		return nil, err
 	}
