@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,6 +25,7 @@ import (
 
 	"securecall/audio"
 	"securecall/audio/speech"
+	"securecall/scripts/mitm/between"
 )
 
 // patience is how long a script waits for what must come. It is only ever
@@ -31,13 +35,28 @@ const patience = 30 * time.Second
 var update = flag.Bool("update", false, "write the expected texts in the scripts anew")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"securecall": main})
+	testscript.Main(m, map[string]func(){"securecall": main, "mitm": mitm})
+}
+
+// mitm is scripts/mitm, as a program of the scripts.
+func mitm() {
+	target, err := netip.ParseAddrPort(os.Args[1])
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+		defer stop()
+		err = between.Run(ctx, target, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // The stories of the command line: whole processes, real UDP on loopback,
 // ports given by the system.
 //
 //	start NAME [<FILE] ARGS...   run securecall in the background
+//	between NAME                 put a man in the middle before PEER; his address becomes PEER
 //	peer NAME                    wait until NAME listens; PEER becomes its address
 //	await NAME REGEXP            wait until NAME has written that
 //	close NAME                   close the reading end of NAME's stdout
@@ -59,7 +78,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
+			"start": start, "between": middle, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
 			"exits": exits, "say": say, "heard": heard, "taken": taken, "chatterbox": chatterbox,
 		},
 		UpdateScripts: *update,
@@ -107,8 +126,8 @@ func (o *output) text() (string, <-chan struct{}) {
 
 // newProcess starts securecall with args, of which the first may be <FILE. who
 // is the user, each with a state of their own.
-func newProcess(ts *testscript.TestScript, who string, args []string) *process {
-	bin, err := exec.LookPath("securecall")
+func newProcess(ts *testscript.TestScript, program, who string, args []string) *process {
+	bin, err := exec.LookPath(program)
 	ts.Check(err)
 	p := &process{done: make(chan struct{})}
 	if len(args) > 0 && strings.HasPrefix(args[0], "<") {
@@ -159,7 +178,20 @@ func named(ts *testscript.TestScript, name string) *process {
 }
 
 func start(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Value(running{}).(map[string]*process)[args[0]] = newProcess(ts, args[0], args[1:])
+	ts.Value(running{}).(map[string]*process)[args[0]] = newProcess(ts, "securecall", args[0], args[1:])
+}
+
+func middle(ts *testscript.TestScript, _ bool, args []string) {
+	p := newProcess(ts, "mitm", args[0], []string{ts.Getenv("PEER")})
+	ts.Value(running{}).(map[string]*process)[args[0]] = p
+	port := regexp.MustCompile(`port (\d+)`)
+	waitFor(ts, p, "a port", func(text string) bool {
+		if m := port.FindStringSubmatch(text); m != nil {
+			ts.Setenv("PEER", "127.0.0.1:"+m[1])
+			return true
+		}
+		return false
+	})
 }
 
 // waitFor waits until done says that one of p's outputs has it.
@@ -222,7 +254,7 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func exits(ts *testscript.TestScript, _ bool, args []string) {
-	finish(ts, newProcess(ts, "me", args[1:]), args[0])
+	finish(ts, newProcess(ts, "securecall", "me", args[1:]), args[0])
 }
 
 func finish(ts *testscript.TestScript, p *process, status string) {

@@ -26,8 +26,9 @@ func Halves(sasType, text string) (initiator, responder string, ok bool) {
 //
 // Two PGP words may come in either order: each list has words of its own. A
 // word that is in neither list is taken for the one it may be a slip of: the
-// only one of both lists that is one letter put in, left out or changed away.
-// Where two could be meant, none is. Characters of B32 are all that there is:
+// only one of both lists that is one letter put in, left out or changed away
+// (two letters swapped are two edits: enough is forgiven). Where two could be
+// meant, none is. Characters of B32 are all that there is:
 // nothing is forgiven, and their order counts.
 func Matches(sasType, want, typed string) bool {
 	switch strings.TrimSpace(sasType) {
