@@ -85,7 +85,7 @@ func (c *core) judge(k zrtp.KeysReady) error {
 	}
 	t := &c.trust
 	t.zid, t.sasType, t.sas, t.want = k.ZID, k.SAS.String(), text, text
-	t.retain = zrtp.Retain{RS1: clone(k.Retain.RS1), Expiry: k.Retain.Expiry}
+	t.retain = zrtp.Retain{RS1: clone(k.Retain.RS1), Expiry: k.Retain.Expiry, KeepRS2: k.Retain.KeepRS2}
 	if c.conf.SplitSAS {
 		first, second, ok := sas.Halves(t.sasType, text)
 		if !ok {
@@ -172,7 +172,7 @@ func (c *core) keep(now time.Time) {
 	}
 	t.kept = true
 	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact
-	seen, doubt := c.remote.String(), t.doubt
+	seen, doubt, keepRS2 := c.remote.String(), t.doubt, t.retain.KeepRS2
 	c.remember(func(r *zidcache.Record) error {
 		if expiry == 0 {
 			// "no new cache entry is created", and "the stored cache interval
@@ -183,7 +183,10 @@ func (c *core) keep(now time.Time) {
 			r.Expires = now
 			return nil
 		}
-		r.RS1, r.RS2 = rs1, r.RS1
+		if !keepRS2 {
+			r.RS2 = r.RS1
+		}
+		r.RS1 = rs1
 		r.Expires = time.Time{}
 		if expiry != zrtp.Forever {
 			r.Expires = now.Add(time.Duration(expiry) * time.Second)

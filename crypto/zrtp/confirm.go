@@ -57,7 +57,11 @@ func (s *Session) retain(peerExpiry uint32) Retain {
 	if s.suite.agreement == wire.Mult {
 		return Retain{}
 	}
-	return Retain{RS1: s.keys.rs1, Expiry: min(s.expiry(), peerExpiry), KeepRS2: s.suite.agreement == wire.Prsh}
+	return Retain{
+		RS1:     s.keys.rs1,
+		Expiry:  min(s.expiry(), peerExpiry),
+		KeepRS2: s.suite.agreement == wire.Prsh || s.secrets.byRS2,
+	}
 }
 
 // openConfirm checks and decrypts the peer's Confirm. dhPart is the peer's

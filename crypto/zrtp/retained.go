@@ -26,14 +26,16 @@ const (
 )
 
 // Retain is what the cache has to keep of an exchange once it is Secured:
-// rs1 becomes rs2, and RS1 rs1 (Section 4.6.1).
+// rs1 becomes rs2 unless KeepRS2, and RS1 rs1 (Section 4.6.1).
 type Retain struct {
 	RS1 []byte // 32 bytes, the receiver's to wipe
 	// Expiry is the smaller of both sides' cache expiration intervals, in
 	// seconds. 0: nothing new is stored, and what is there has expired;
 	// Forever: never.
 	Expiry uint32
-	// KeepRS2: rs2 stays, and rs1 is replaced (Preshared mode, Section 4.6.1).
+	// KeepRS2: rs2 stays, and rs1 is replaced: in Preshared mode (Section
+	// 4.6.1), and where it was rs2 that the peer had, and not rs1
+	// (docs/notes/interrupted-calls.md).
 	KeepRS2 bool
 }
 
@@ -47,6 +49,7 @@ type secrets struct {
 	verified      bool
 	// What is in common, once the peer's DHPart came (Section 4.3).
 	s1, s2 []byte
+	byRS2  bool // s1 is rs2
 	rs     Match
 	auxIs  Match
 }
@@ -66,7 +69,7 @@ func (s *Session) lookUp() {
 func (s *secrets) wipe() {
 	clear(s.rs1)
 	clear(s.rs2)
-	*s = secrets{lookedUp: true, rs: s.rs, auxIs: s.auxIs, verified: s.verified}
+	*s = secrets{lookedUp: true, byRS2: s.byRS2, rs: s.rs, auxIs: s.auxIs, verified: s.verified}
 }
 
 // roleName is how a role is written into hashes and key derivations.
@@ -130,14 +133,22 @@ func (s *secrets) match(u suite, own Role, m *wire.DHPart, peerH3 [32]byte) {
 		want := u.id(secret, role)
 		return hmac.Equal(want[:], id[:])
 	}
+	// In the order of the initiator's secrets, whichever end we are.
+	var by1, by2 bool
 	if own == Initiator {
-		s.s1 = firstOf(
-			candidate{s.rs1, has(s.rs1, m.RS1ID) || has(s.rs1, m.RS2ID)},
-			candidate{s.rs2, has(s.rs2, m.RS1ID) || has(s.rs2, m.RS2ID)})
+		by1 = has(s.rs1, m.RS1ID) || has(s.rs1, m.RS2ID)
+		by2 = !by1 && (has(s.rs2, m.RS1ID) || has(s.rs2, m.RS2ID))
 	} else {
-		s.s1 = firstOf(
-			candidate{s.rs1, has(s.rs1, m.RS1ID)}, candidate{s.rs2, has(s.rs2, m.RS1ID)},
-			candidate{s.rs1, has(s.rs1, m.RS2ID)}, candidate{s.rs2, has(s.rs2, m.RS2ID)})
+		for _, id := range []wire.ID{m.RS1ID, m.RS2ID} {
+			by1 = by1 || !by2 && has(s.rs1, id)
+			by2 = by2 || !by1 && has(s.rs2, id)
+		}
+	}
+	switch {
+	case by1:
+		s.s1 = s.rs1
+	case by2:
+		s.s1, s.byRS2 = s.rs2, true
 	}
 	s.rs = outcome(s.rs1 != nil, s.s1 != nil)
 	if s.aux != nil {
@@ -146,20 +157,6 @@ func (s *secrets) match(u suite, own Role, m *wire.DHPart, peerH3 [32]byte) {
 		}
 	}
 	s.auxIs = outcome(s.aux != nil, s.s2 != nil)
-}
-
-type candidate struct {
-	secret  []byte
-	matches bool
-}
-
-func firstOf(list ...candidate) []byte {
-	for _, c := range list {
-		if c.matches {
-			return c.secret
-		}
-	}
-	return nil
 }
 
 func outcome(have, shared bool) Match {

@@ -350,3 +350,36 @@ func TestRetainedSecretsAreWiped(t *testing.T) {
 		t.Errorf("left: %v", handed)
 	}
 }
+
+// A departure (docs/notes/interrupted-calls.md): however many calls in a row
+// lose Conf2ACK and all that follows it, the next one is no alarm.
+func TestTwoInterruptions(t *testing.T) {
+	var a, b cache
+	callAgain(t, 1, &a, &b)
+	for call := range uint64(4) {
+		x, y := config("a", 1), config("b", 1)
+		x.Initiate, y.Initiate = call < 2, call >= 2
+		x.Rand, y.Rand = random("a", 50+call), random("b", 50+call)
+		x.Retained, y.Retained = a.lookUp, b.lookUp
+		w := newWorld(t, x, y)
+		w.net = func(p *parcel) []time.Duration {
+			if p.kind == conf2ACK {
+				return nil
+			}
+			return []time.Duration{0}
+		}
+		w.start().run(time.Minute)
+		for i, c := range []*cache{&a, &b} {
+			e := w.ends[i]
+			if e.keys == nil || e.keys.Continuity != Matched {
+				t.Fatalf("interrupted call %d, end %d: %+v", call, i, e.keys)
+			}
+			if e.secured > 0 {
+				c.update(e.keys.Retain)
+			}
+		}
+	}
+	if got := callAgain(t, 99, &a, &b).continuity(); got != [2]Match{Matched, Matched} {
+		t.Errorf("the call after them: %v", got)
+	}
+}
