@@ -8,10 +8,12 @@ import (
 // A prompt is a line that a person is typing while the call goes on. The
 // terminal is raw, so that what is typed is shown by us.
 type prompt struct {
-	label string
-	text  []byte
-	done  func(text string)
+	text []byte
+	done func(text string)
 }
+
+// mark stands before what is typed.
+const mark = "> "
 
 // maxTyped bounds what is typed: two words and some room.
 const maxTyped = 80
@@ -25,11 +27,11 @@ const (
 )
 
 // prompt asks for a line; done gets it, or nothing if the call ends first.
-func (s *screen) prompt(label string, done func(text string)) {
-	s.typing = &prompt{label: label, done: done}
+func (s *screen) prompt(question string, done func(text string)) {
+	s.say(s.ask, "%s", question)
+	s.typing = &prompt{done: done}
 	if s.live == nil {
-		s.wipe()
-		fmt.Fprint(s.ask, label)
+		fmt.Fprint(s.ask, mark)
 		return
 	}
 	s.redraw()
@@ -45,7 +47,7 @@ func (s *screen) edit(key byte) {
 			fmt.Fprint(s.ask, "\n")
 		} else {
 			s.wipe()
-			fmt.Fprintf(s.ask, "%s%s\n", t.label, printable(string(t.text)))
+			fmt.Fprintf(s.ask, "%s%s\n", mark, printable(string(t.text)))
 		}
 		t.done(string(t.text))
 		s.redraw()

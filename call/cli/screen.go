@@ -74,7 +74,7 @@ func (s *screen) tick(now time.Time) {
 	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
 	switch {
 	case s.typing != nil:
-		line = s.typing.label + printable(string(s.typing.text)) + "_"
+		line = mark + printable(string(s.typing.text)) + "_"
 	case s.guarded:
 		line += " · microphone closed: the keys have changed (v compare, x accept the risk)"
 	case s.risk:

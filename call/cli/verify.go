@@ -27,11 +27,11 @@ func (p *phone) askSAS(e *call.Endpoint) {
 	if s.guarded {
 		s.say(s.ask, "your microphone is open while you compare: the words are no secret, all else might be")
 	}
-	label := "type both words as the other side reads them out, then Enter: "
+	question := "type both words as the other side reads them out, then Enter:"
 	if p.s.splitSAS {
-		label = "type what the other side reads out, then Enter: "
+		question = "type what the other side reads out, then Enter:"
 	}
-	s.prompt(label, func(text string) {
+	s.prompt(question, func(text string) {
 		defer e.Do(id, call.EndVerify)
 		switch strings.ToLower(strings.TrimSpace(text)) {
 		case "":
@@ -59,7 +59,7 @@ func (p *phone) askRisk(e *call.Endpoint) {
 	s := p.screen
 	id := s.current
 	s.say(s.ask, "you would speak without knowing with whom, in this call only; nothing of it is remembered")
-	s.prompt("to do so, type: "+riskPhrase+": ", func(text string) {
+	s.prompt("to do so, type: "+riskPhrase, func(text string) {
 		if strings.ToLower(strings.Join(strings.Fields(text), " ")) != riskPhrase {
 			s.say(s.ask, "not accepted: your microphone stays closed")
 			return
