@@ -23,8 +23,8 @@ type friends struct {
 func newFriends(t *testing.T, agrees wire.Name, bothDial bool) *friends {
 	t.Helper()
 	f := &friends{dials: [2]bool{true, bothDial}, agrees: agrees}
-	f.call(t, nil, func(w *world) { w.start().run(time.Second).checkSecure() })
-	f.call(t, nil, func(w *world) { w.start().run(time.Second).checkSecure() })
+	f.call(t, nil, plain)
+	f.call(t, nil, plain)
 	return f
 }
 
@@ -74,7 +74,7 @@ func (f *friends) until(t *testing.T, initiator int) {
 	t.Helper()
 	for range 20 {
 		next := *f
-		w := next.call(t, nil, func(w *world) { w.start().run(time.Second).checkSecure() })
+		w := next.call(t, nil, plain)
 		if w.ends[initiator].keys.Role == Initiator {
 			return
 		}
@@ -82,6 +82,9 @@ func (f *friends) until(t *testing.T, initiator int) {
 	}
 	t.Fatalf("end %d never wins", initiator)
 }
+
+// plain is a call on which nothing happens.
+func plain(w *world) { w.start().run(time.Second).checkSecure() }
 
 // checkTold fails the test if an end was told of a verification that nobody
 // made, or of a change that there was not.
@@ -148,18 +151,21 @@ func harming(at map[int]harm) func(*world) func(*parcel) []time.Duration {
 // "After receiving the Confirm messages, both parties must now update their
 // retained shared secret rs1 in their respective caches" (Section 4.6.1)
 func TestEveryTwoHarms(t *testing.T) {
-	for _, agrees := range []wire.Name{wire.XM76, wire.X255} {
+	for _, agrees := range []wire.Name{wire.XM76, wire.EC25} {
 		for _, c := range []struct {
 			what      string
 			bothDial  bool
 			initiator int
 		}{{"dial and listen", false, 0}, {"both dial", true, 0}, {"both dial, the other wins", true, 1}} {
+			if agrees == wire.XM76 && c.initiator == 1 {
+				continue // the hybrid is slow, and this the mirror image
+			}
 			t.Run(fmt.Sprintf("%v, %s", agrees, c.what), func(t *testing.T) {
 				t.Parallel()
 				begun := newFriends(t, agrees, c.bothDial)
 				begun.until(t, c.initiator)
 				clean := *begun
-				packets := clean.call(t, nil, func(w *world) { w.start().run(time.Second).checkSecure() }).sent
+				packets := clean.call(t, nil, plain).sent
 				for m := range packets + 1 { // one of the repeats too
 					for n := range m {
 						for h := range harms * harms {
@@ -197,7 +203,7 @@ func TestEveryTwoHarms(t *testing.T) {
 func TestEveryInterruption(t *testing.T) {
 	halfway := 0
 	for _, bothDial := range []bool{false, true} {
-		begun := newFriends(t, wire.X255, bothDial)
+		begun := newFriends(t, wire.EC25, bothDial)
 		for n := range 14 {
 			for deaf := range 3 { // packets to end 0, to end 1, to both
 				for _, turned := range []bool{false, true} {
@@ -232,10 +238,7 @@ func TestEveryInterruption(t *testing.T) {
 					if turned {
 						f.dials[0], f.dials[1] = f.dials[1], f.dials[0]
 					}
-					for range 2 {
-						w = f.call(t, nil, func(w *world) { w.start().run(4 * time.Second).checkSecure() })
-						w.checkTold()
-					}
+					f.call(t, nil, plain).checkTold()
 				}
 			}
 		}
