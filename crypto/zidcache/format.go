@@ -53,14 +53,10 @@ type state struct {
 // ErrNewer or a *damage.
 func parse(data []byte) (*state, error) {
 	first, rest, _ := bytes.Cut(data, []byte{'\n'})
-	number, ours := bytes.CutPrefix(first, []byte(magic))
-	v, err := strconv.ParseUint(string(number[:min(len(number), 20)]), 10, 64)
-	switch {
-	case !ours || err != nil || v == 0:
-		return nil, &damage{why: errors.New("it does not begin as it should")}
-	case v > version:
-		return nil, ErrNewer
-	case len(data) < sumSize:
+	if err := checkMagic(first); err != nil {
+		return nil, err
+	}
+	if len(data) < sumSize {
 		return nil, &damage{why: errors.New("its end is missing")}
 	}
 	content := data[:len(data)-sumSize]
@@ -83,8 +79,11 @@ func parse(data []byte) (*state, error) {
 func appendHead(dst []byte, own ZID) []byte {
 	dst = append(dst, magic...)
 	dst = strconv.AppendUint(dst, version, 10)
-	dst = append(dst, "\nown "...)
-	return append(hex.AppendEncode(dst, own[:]), '\n')
+	return appendOwn(append(dst, '\n'), own)
+}
+
+func appendOwn(dst []byte, own ZID) []byte {
+	return append(hex.AppendEncode(append(dst, "own "...), own[:]), '\n')
 }
 
 func appendSum(dst, content []byte) []byte {
@@ -95,6 +94,17 @@ func appendSum(dst, content []byte) []byte {
 func appendState(dst []byte, own ZID) []byte {
 	dst = appendHead(dst, own)
 	return appendSum(dst, dst)
+}
+
+// isOf tells which line is that of a peer, isNamed which that of a contact.
+func isOf(zid ZID) func(line []byte) bool {
+	key := append(hex.AppendEncode(nil, zid[:]), '\t')
+	return func(line []byte) bool { return bytes.HasPrefix(line, key) }
+}
+
+func isNamed(name string) func(line []byte) bool {
+	end := []byte("\t" + name + "\n")
+	return func(line []byte) bool { return name != "" && bytes.HasSuffix(line, end) }
 }
 
 // find is the line of a peer, or nil.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // example is the file of docs/notes/zid-cache.md.
@@ -210,6 +212,49 @@ func TestHugeFileIsNotRead(t *testing.T) {
 	if _, _, err := c.Lookup(peer(1)); err == nil || !strings.Contains(err.Error(), "67108865 bytes") {
 		t.Error(err)
 	}
+}
+
+// FuzzScan: to look for one line comes to the same as to read the whole file,
+// however the file comes.
+func FuzzScan(f *testing.F) {
+	f.Add([]byte(example), true)
+	f.Add([]byte(strings.Replace(example, "\tanswered", "\tunanswered", 1)), false)
+	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\n"), true)
+	f.Add([]byte("securecall zids 01\nown 0f1e2d3c4b5a69788796a5b4\n"), true)
+	f.Add([]byte("securecall zids 2\n"), false)
+	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\nsum 00000000\n"), true)
+	f.Fuzz(func(t *testing.T, data []byte, sum bool) {
+		if sum {
+			data = summed(string(data))
+		}
+		whole, err := parse(data)
+		for _, r := range []io.Reader{bytes.NewReader(data), iotest.OneByteReader(bytes.NewReader(data)), iotest.DataErrReader(bytes.NewReader(data))} {
+			s := scanner{wanted: isOf(peer(1))}
+			scanErr := s.run(r)
+			if scanErr == nil && !s.ended {
+				scanErr = errLine
+			}
+			switch {
+			case err == nil && scanErr == nil:
+				want, known, err := whole.record(whole.find(peer(1)))
+				if err != nil {
+					t.Fatalf("a line that scan takes: %v", err)
+				}
+				if s.own != whole.own || s.found != known || s.record.ZID != want.ZID || s.record.Name != want.Name || !bytes.Equal(s.record.RS1, want.RS1) {
+					t.Errorf("%q: %v %v, whole %v %v", data, s.own, s.record, whole.own, want)
+				}
+			case err == nil:
+				// A line that nobody wrote, which parse has no need to look at.
+				if _, _, err := whole.record(whole.find(peer(1))); err == nil && !bytes.Contains(whole.records, []byte("sum ")) {
+					t.Errorf("%q: %v, whole it is fine", data, scanErr)
+				}
+			case scanErr == nil:
+				t.Errorf("%q: taken, whole it is %v", data, err)
+			case errors.Is(err, ErrNewer) != errors.Is(scanErr, ErrNewer):
+				t.Errorf("%q: %v, whole %v", data, scanErr, err)
+			}
+		}
+	})
 }
 
 // FuzzFile: what parses is written again as it was, and everything that is

@@ -101,6 +101,15 @@ func open(dir string, damaged func(aside string, why error), step func(string) e
 	if err := makeLock(c.lock.Path); err != nil {
 		return nil, err
 	}
+	if _, err := os.Lstat(c.temporary()); errors.Is(err, os.ErrNotExist) && !readsNeedLock {
+		// Nearly always there is a good file, and nobody to wait for.
+		if _, _, err := c.scan(nil); !errors.As(err, new(*damage)) {
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
+		}
+	}
 	unlock, err := c.lock.Lock()
 	if err != nil {
 		return nil, fmt.Errorf("zid cache: %w", err)
@@ -115,7 +124,10 @@ func open(dir string, damaged func(aside string, why error), step func(string) e
 			return nil, err
 		}
 	}
-	return c, c.repairing(func(*state) error { return nil })
+	if err := c.repairing(func(*state) error { return nil }); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // ZID is this installation's own, as last read: it changes when a damaged file
@@ -125,17 +137,24 @@ func (c *Cache) ZID() ZID { return *c.own.Load() }
 // Lookup finds the record of one peer. It takes no lock, and reads the file
 // anew each time.
 func (c *Cache) Lookup(zid ZID) (r Record, known bool, err error) {
-	err = c.view(func(s *state) error {
-		r, known, err = s.record(s.find(zid))
-		return err
-	})
-	return r, known, err
+	return c.one(isOf(zid), func(s *state) []byte { return s.find(zid) })
 }
 
 // Named finds the contact of exactly that name.
 func (c *Cache) Named(name string) (r Record, known bool, err error) {
-	err = c.view(func(s *state) error {
-		r, known, err = s.record(s.named(name))
+	return c.one(isNamed(name), func(s *state) []byte { return s.named(name) })
+}
+
+// one finds one record, by looking through the file or, where that has to be
+// repaired first or cannot be read without the lock, by find.
+func (c *Cache) one(wanted func(line []byte) bool, find func(*state) []byte) (r Record, known bool, err error) {
+	if !readsNeedLock {
+		if r, known, err = c.scan(wanted); !errors.As(err, new(*damage)) {
+			return r, known, err
+		}
+	}
+	err = c.locked(func(s *state) error {
+		r, known, err = s.record(find(s))
 		return err
 	})
 	return r, known, err
