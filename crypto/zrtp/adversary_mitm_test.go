@@ -255,3 +255,47 @@ func TestStolenCacheInTheMiddle(t *testing.T) {
 		}
 	}
 }
+
+// "Both parties calculate a set of non-invertible hashes ... of shared secrets
+// that may be present in each of their caches" (Section 4.3.1). They are in the
+// clear, so that one who began a call with Alice and broke it off knows rs1IDi,
+// which is the same until her next call with Bob. By it Bob takes him for Alice;
+// but s1 is in s0 (Section 4.4.1.4), and without rs1 he has neither keys nor a
+// Confirm.
+func TestOverheardIDs(t *testing.T) {
+	f := newFriends(t, wire.EC25, false)
+	c := f.configs()
+	alice, bob := c[0], c[1]
+	toAlice, toBob := config("mallory to alice", 1), config("mallory to bob", 1)
+	toAlice.ZID, toBob.ZID, toBob.Initiate = bob.ZID, alice.ZID, true
+	overheard := parsed(t, newWorld(t, alice, toAlice).capture(dhPart2)).(*wire.DHPart)
+
+	w := newWorld(t, toBob, bob)
+	w.capture(commit)
+	m := w.ends[0].Session
+	part := &wire.DHPart{Part: 2, H1: m.chain.h1, RS1ID: overheard.RS1ID, RS2ID: overheard.RS2ID, PV: m.key.Public()}
+	m.dhPart2 = seal(part, m.chain.h0)
+	m.hvi = m.suite.hvi(m.dhPart2, m.peer.raw)
+	promise := m.suite.commit(m)
+	promise.HVI = m.hvi
+	m.exchange.commit = seal(promise, m.chain.h1)
+	m.t2.message = m.exchange.commit
+	w.capture(confirm1)
+	if w.ends[1].secrets.rs != Matched {
+		t.Fatal("the IDs are not Alice's")
+	}
+	w.ends[0].role = Initiator
+	guess, err := w.ends[0].makeConfirm(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.inject(1, wire.AppendPacket(nil, 1, toBob.SSRC, guess)); err != DropMAC {
+		t.Errorf("Confirm2 without rs1: %v", err)
+	}
+	w.run(time.Minute)
+	for i, e := range w.ends {
+		if e.keys != nil || e.secured > 0 || e.failure == nil {
+			t.Errorf("end %d: keys %v, %+v", i, e.keys != nil, e.failure)
+		}
+	}
+}
