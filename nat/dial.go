@@ -88,17 +88,23 @@ func (p *dialled) WritePacket(b []byte, to netip.AddrPort) error {
 	if unmap(to) != p.peer {
 		return errOtherPeer
 	}
-	_, err := p.conn.Write(b)
-	if err != nil && refused(err) {
-		// The system reports the refusal of an earlier datagram here and has
-		// not sent this one. If this one is refused too, ReadPacket will say so.
-		_, err = p.conn.Write(b)
-		if err != nil && refused(err) {
-			return ErrRefused
+	// The system reports an ICMP message about an earlier datagram here, and
+	// has then not sent this one. Others may have come in the meantime.
+	var err error
+	for range maxWrites {
+		if _, err = p.conn.Write(b); err == nil || !refused(err) && !passing(err) {
+			return err
 		}
+	}
+	if refused(err) {
+		return ErrRefused
 	}
 	return err
 }
+
+// maxWrites is how often a datagram is tried that ICMP messages are in the way
+// of.
+const maxWrites = 4
 
 func (p *dialled) LocalAddr() netip.AddrPort { return p.local }
 func (p *dialled) Close() error              { return p.conn.Close() }

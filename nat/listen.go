@@ -137,9 +137,13 @@ func anyOf(err error, numbers ...syscall.Errno) bool {
 func refused(err error) bool { return anyOf(err, syscall.ECONNREFUSED, wsaECONNRESET) }
 
 // passing: an error of one datagram (an ICMP message other than a refusal, a
-// datagram longer than the buffer), after which reading goes on.
+// datagram longer than the buffer), after which reading goes on. An ICMP
+// message can come from any router, and from anybody: none of them may end or
+// delay anything.
 func passing(err error) bool {
-	return anyOf(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EMSGSIZE, wsaEMSGSIZE)
+	return anyOf(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EMSGSIZE, wsaEMSGSIZE,
+		syscall.ENOPROTOOPT, syscall.EHOSTDOWN, syscall.EACCES, syscall.EPROTO, syscall.EOPNOTSUPP, syscall.ETIMEDOUT) ||
+		anyOf(err, elsewhere...)
 }
 
 // noFamily: the kernel has no such address family, or no address of it.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -49,7 +50,14 @@ type origin struct {
 	peer    netip.AddrPort
 	control [controlSize]byte
 	used    uint64 // by origins.clock; 0: empty
+	heard   time.Time
 }
+
+// originQuiet is how long a peer must have been silent at the address where it
+// called before another one of ours is taken for it. A call has a packet every
+// 20 ms and a handshake one every 200: whoever merely writes the peer's address
+// into a datagram does not turn a call aside.
+const originQuiet = time.Second
 
 // newOrigins returns nil if the kernel does not want to tell.
 func newOrigins(conn *net.UDPConn, v6 bool) *origins {
@@ -97,6 +105,7 @@ func (o *origins) space() int { return (o.size + 7) &^ 7 }
 
 // remember makes o.in the control message for peer.
 func (o *origins) remember(peer netip.AddrPort) {
+	now := time.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	set := o.set(peer)
@@ -104,6 +113,11 @@ func (o *origins) remember(peer netip.AddrPort) {
 	for i := range set {
 		if set[i].peer == peer && set[i].used > 0 {
 			slot = &set[i]
+			if slot.control != o.in && now.Sub(slot.heard) < originQuiet {
+				o.clock++
+				slot.used = o.clock
+				return
+			}
 			break
 		}
 		if set[i].used < slot.used {
@@ -111,7 +125,7 @@ func (o *origins) remember(peer netip.AddrPort) {
 		}
 	}
 	o.clock++
-	*slot = origin{peer, o.in, o.clock}
+	*slot = origin{peer, o.in, o.clock, now}
 }
 
 func (o *origins) lookUp(peer netip.AddrPort) (control [controlSize]byte, known bool) {

@@ -28,8 +28,8 @@ func TestAnswersFromAddressCalled(t *testing.T) {
 // The same peer may call another of our addresses later.
 func TestAnswersFromAddressCalledLast(t *testing.T) {
 	l := mustListen(t, "[::]:0")
-	caller := mustListen(t, "127.0.0.1:0")
 	for _, called := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		caller := mustListen(t, "127.0.0.1:0")
 		to := netip.AddrPortFrom(netip.MustParseAddr(called), port(l))
 		send(t, caller, "hello", to)
 		send(t, l, "answer", expect(t, l, "hello"))

@@ -105,10 +105,15 @@ func (s *Session) onCommit(i in, m *wire.Commit) error {
 
 // answer answers a Commit, in its mode.
 func (s *Session) answer(i in, m *wire.Commit) error {
-	switch m.KeyAgreement {
-	case wire.Mult:
+	switch {
+	case m.KeyAgreement == wire.Mult:
 		return s.answerStream(i, m)
-	case wire.Prsh:
+	case s.config.Call != nil:
+		// "When adding additional media streams to an existing call, Multistream
+		// mode MUST be used" (Section 4.4.3).
+		s.fail(i.now, wire.ErrorSoftware)
+		return nil
+	case m.KeyAgreement == wire.Prsh:
 		return s.answerPreshared(i, m)
 	}
 	return s.answerDH(i, m)

@@ -19,7 +19,7 @@ const (
 	DropReflected  Drop = "our own, reflected"   // our SSRC or our H3
 	DropForeign    Drop = "of another SSRC"      // not the pinned one
 	DropUnexpected Drop = "unexpected"           // not in the table
-	DropVersion    Drop = "of a newer version"   // Section 4.1.1
+	DropVersion    Drop = "of another version"   // Section 4.1.1
 	DropEqualZID   Drop = "a Hello with our own ZID"
 	DropHello      Drop = "another Hello"         // only the first one counts
 	DropChain      Drop = "not of the hash chain" // Section 9
@@ -97,8 +97,12 @@ func (s *Session) failWith(now time.Time, code wire.ErrorCode, err error) {
 	s.event(Failed{Code: code, Err: err})
 }
 
-// onError takes the peer's Error, which nothing authenticates.
+// onError takes the peer's Error, which nothing authenticates. Before its Hello
+// there is no peer: whoever says it then, it means nothing.
 func (s *Session) onError(i in, m *wire.Error) error {
+	if !s.peer.known {
+		return DropUnexpected
+	}
 	s.acknowledgeError(i.now)
 	s.suspect(i.now, m.Code, true)
 	return nil

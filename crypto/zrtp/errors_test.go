@@ -52,7 +52,7 @@ func TestInjectedErrors(t *testing.T) {
 
 // An Error that no valid message follows ends the exchange, two seconds later.
 func TestErrorWithoutSequel(t *testing.T) {
-	for _, at := range []wire.Type{hello, commit, dhPart1, dhPart2, confirm1} {
+	for _, at := range []wire.Type{commit, dhPart1, dhPart2, confirm1} {
 		a, b := dialAndListen(22)
 		w := newWorld(t, a, b)
 		w.capture(at)
@@ -78,6 +78,21 @@ func TestErrorWithoutSequel(t *testing.T) {
 		if f == nil || f.Code != 0x53 || !f.Peer || f.Err == nil {
 			t.Errorf("%v: %+v", at, f)
 		}
+	}
+}
+
+// Before the peer's Hello there is no peer: an Error means nothing, whoever
+// says it.
+func TestErrorBeforeAnyHello(t *testing.T) {
+	w := alone(t, config("a", 1))
+	for range 3 {
+		if err := w.inject(0, say(&wire.Error{Code: wire.ErrorCipher})); err != DropUnexpected {
+			t.Error(err)
+		}
+	}
+	w.run(time.Minute)
+	if e := w.ends[0]; e.failure != nil || w.count(errorACK) != 0 {
+		t.Errorf("%+v, %v", e.failure, w.trace)
 	}
 }
 
@@ -107,9 +122,11 @@ func TestErrorAfterTheKeys(t *testing.T) {
 
 // Our own Error is repeated by T2 until ErrorACK (Section 6, Table 9).
 func TestOwnErrorIsRepeated(t *testing.T) {
-	_, old := peerHello(func(h *wire.Hello) { copy(h.Version[:], "1.00") })
-	w := alone(t, config("a", 1))
-	w.inject(0, old)
+	conf := config("a", 1)
+	conf.Initiate = true
+	_, twin := peerHello(func(h *wire.Hello) { h.ZID = conf.ZID })
+	w := alone(t, conf)
+	w.inject(0, twin)
 	w.run(time.Hour)
 	if n := w.count(errorMessage); n != 1+t2Repeats {
 		t.Errorf("Error was sent %d times", n)
@@ -118,8 +135,9 @@ func TestOwnErrorIsRepeated(t *testing.T) {
 		t.Error("Failed is not told")
 	}
 
-	w = alone(t, config("a", 1))
-	w.inject(0, old)
+	conf.Rand = random("once more", 1)
+	w = alone(t, conf)
+	w.inject(0, twin)
 	w.run(500 * time.Millisecond)
 	w.flights = nil
 	w.inject(0, say(&wire.ErrorACK{}))
@@ -139,10 +157,12 @@ func TestOwnErrorIsRepeated(t *testing.T) {
 // An owner that closes the session as soon as it has failed does not keep the
 // Error from the peer.
 func TestErrorOutlivesClose(t *testing.T) {
-	_, old := peerHello(func(h *wire.Hello) { copy(h.Version[:], "1.00") })
-	s := mustNew(t, config("a", 1))
+	conf := config("a", 1)
+	conf.Initiate = true
+	_, twin := peerHello(func(h *wire.Hello) { h.ZID = conf.ZID })
+	s := mustNew(t, conf)
 	s.Start(time.Unix(0, 0))
-	s.Receive(time.Unix(0, 0), old)
+	s.Receive(time.Unix(0, 0), twin)
 	s.Close()
 	var last wire.Type
 	for p, ok := s.NextPacket(); ok; p, ok = s.NextPacket() {

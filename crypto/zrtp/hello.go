@@ -26,7 +26,7 @@ func (s *Session) helloMessage() *wire.Hello {
 		KeyAgreements: s.offer.KeyAgreements,
 		SASTypes:      s.offer.SASTypes,
 	}
-	if s.config.Preshared {
+	if s.config.Preshared && s.config.Call == nil {
 		m.KeyAgreements = append(slices.Clone(m.KeyAgreements), wire.Prsh)
 	}
 	if s.config.Call != nil {
@@ -80,8 +80,9 @@ func (s *Session) onHello(i in, m *wire.Hello) error {
 	case newer > 0:
 		return DropVersion
 	case newer < 0:
-		s.fail(i.now, wire.ErrorVersion)
-		return nil
+		// Nothing authenticates it: a Hello of our version takes it back.
+		s.suspect(i.now, wire.ErrorVersion, false)
+		return DropVersion
 	case m.ZID == s.config.ZID:
 		s.fail(i.now, wire.ErrorEqualZIDs)
 		return nil

@@ -183,8 +183,8 @@ func TestVersions(t *testing.T) {
 			{"1.1a", nil, 0},
 			{"1.20", DropVersion, 0},
 			{"2.00", DropVersion, 0},
-			{"1.00", nil, wire.ErrorVersion},
-			{"0.95", nil, wire.ErrorVersion},
+			{"1.00", DropVersion, wire.ErrorVersion},
+			{"0.95", DropVersion, wire.ErrorVersion},
 		} {
 			conf := config("a", 1)
 			conf.Initiate = dials
@@ -194,7 +194,7 @@ func TestVersions(t *testing.T) {
 				t.Errorf("version %q: %v", c.version, err)
 			}
 			e := w.ends[0]
-			if (c.code != 0) != (e.failure != nil) || c.code != 0 && e.failure.Code != c.code {
+			if e.failure != nil {
 				t.Errorf("version %q: %+v", c.version, e.failure)
 			}
 			ok := c.code == 0 && c.drop == nil
@@ -203,6 +203,15 @@ func TestVersions(t *testing.T) {
 			}
 			if w.count(helloACK)+w.count(commit) != 1 {
 				t.Errorf("version %q: not acknowledged: %v", c.version, w.trace)
+			}
+			if c.code != 0 { // and nobody of our version follows
+				w.run(ErrorGrace + time.Millisecond)
+				if f := e.failure; f == nil || f.Code != c.code || f.Peer {
+					t.Errorf("version %q: %+v", c.version, f)
+				}
+				w = alone(t, withRand(conf))
+				e = w.ends[0]
+				w.inject(0, theirs)
 			}
 			if c.drop != nil {
 				// It comes down, and all is well.

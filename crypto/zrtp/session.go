@@ -94,6 +94,15 @@ func New(c Config) (*Session, error) {
 	if len(c.Client) > 16 {
 		return nil, fmt.Errorf("zrtp: client identifier %q is longer than 16 characters", c.Client)
 	}
+	modes := 0
+	for _, used := range []bool{c.Preshared, c.Call != nil} {
+		if used {
+			modes++
+		}
+	}
+	if len(offer.KeyAgreements)+modes > wire.MaxAlgorithms { // Section 5.2
+		return nil, fmt.Errorf("zrtp: more than %d key agreements, with Preshared and Multistream", wire.MaxAlgorithms)
+	}
 	return newSession(c, offer)
 }
 
@@ -258,6 +267,7 @@ func (s *Session) dropExchange() {
 func (s *Session) becomeSecure() {
 	s.state = secure
 	s.stopTimers()
+	s.secrets.wipe()
 	s.chain.h0 = [32]byte{}
 	s.exchange = exchange{role: s.role, suite: s.suite, confirm2: s.confirm2}
 	s.event(Secured{})
