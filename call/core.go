@@ -25,14 +25,18 @@ const (
 const (
 	maxDatagram = 2048
 
-	silenceLimit  = 30 * time.Second       // then the peer is lost
-	statsInterval = 5 * time.Second        // of the event
-	foreignLimit  = 5 * time.Second        // of answers that are not ZRTP
-	drainTime     = 500 * time.Millisecond // for the last words to be heard before a hang-up at EOF
+	silenceLimit  = 30 * time.Second        // then the peer is lost
+	statsInterval = 5 * time.Second         // of the event
+	foreignLimit  = 5 * time.Second         // of answers that are not ZRTP, before it is said
+	pinnedLimit   = 1500 * time.Millisecond // for a peer whose Hello came to get on with it, while others say Hello
+	heardLimit    = 300 * time.Millisecond  // for the word that it was answered, once there is sound
+	ringLimit     = 2 * time.Minute         // for which a callee lets it ring
+	drainTime     = 500 * time.Millisecond  // for the last words to be heard before a hang-up at EOF
 	byeCount      = 3
 	byeInterval   = 100 * time.Millisecond
+	helloLimit    = 3 * time.Second  // for a stranger to get from Hello to Commit
 	halfOpenLimit = 15 * time.Second // for a stranger's exchange to get through
-	maxRestarts   = 3                // new sessions after an SSRC collision
+	maxRestarts   = 20               // new sessions, for whatever reason
 )
 
 // A timer is one thing that a core waits for.
@@ -41,6 +45,8 @@ type timer int
 const (
 	timerTimeout  timer = iota // dialler: nobody has answered; listener: half-open for too long
 	timerForeign               // something answers, but not with ZRTP
+	timerPinned                // the peer that said Hello first has not got on with it
+	timerHeard                 // caller: media came, and so the callee has answered
 	timerReport                // the next RTCP report
 	timerStats                 // the next Stats event
 	timerSilence               // nothing valid heard
@@ -72,6 +78,9 @@ type core struct {
 	client   string // the peer's, from its Hello
 	peerSSRC uint32 // once its Hello came
 	greeted  bool   // a ZRTP Hello came
+	broken   error  // why a session ended that was begun anew
+	extended bool   // a listener: the exchange got more time
+	others   bool   // somebody else has said Hello since
 	foreign  bool   // something that is not ZRTP came
 
 	media   *media // nil until keys are there
@@ -125,19 +134,20 @@ func (c *core) newSession() error {
 		z.Retained = c.retained
 	}
 	if g := c.conf.guesses; g != nil {
-		z.AllowKey = g.allow
+		z.AllowKey = func(now time.Time, finiteField bool) bool { return g.allow(now, c.remote.Addr(), finiteField) }
 	}
 	s, err := zrtp.New(z)
 	if err != nil {
 		return err
 	}
-	c.session, c.greeted, c.peerSSRC = s, false, 0
+	c.session, c.greeted, c.others, c.peerSSRC = s, false, false, 0
+	c.at[timerPinned] = time.Time{}
 	return nil
 }
 
 // start sends the first Hello.
 func (c *core) start(now time.Time) {
-	limit := halfOpenLimit
+	limit := helloLimit
 	if c.caller {
 		limit = c.conf.Timeout
 	}
@@ -155,6 +165,7 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 		// Why it was dropped is counted by the session. Our own packets sent
 		// back, for one, are an answer, but not ZRTP.
 		err := c.session.Receive(now, b)
+		c.others = c.others || c.greeted && (err == zrtp.DropForeign || err == zrtp.DropHello) && isHello(b)
 		c.pump(now)
 		c.foreign = c.foreign || err != nil && !c.greeted
 	case k == kindRTCP && c.media != nil:
@@ -165,7 +176,7 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 	default:
 		c.foreign = true
 		c.drops.add(dropForeign)
-		if !c.greeted && c.at[timerForeign].IsZero() {
+		if c.caller && !c.greeted && c.at[timerForeign].IsZero() {
 			c.at[timerForeign] = now.Add(foreignLimit)
 		}
 	}
@@ -175,6 +186,11 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 func (c *core) heardMedia(now time.Time) {
 	c.session.Confirmed(now)
 	c.pump(now)
+	if c.caller && c.phase == ringing && c.ours() {
+		// Only one that has answered sends any, and it is authenticated. The
+		// word that says so should be here soon, and may be lost.
+		c.at[timerHeard] = now.Add(heardLimit)
+	}
 }
 
 // pump takes what the ZRTP session has to tell.
@@ -224,7 +240,14 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerTimeout:
 		c.timeout(now)
 	case timerForeign:
-		c.end(now, ReasonNotZRTP, errNotZRTP)
+		// It may be somebody who wants us to give up: said, and no more.
+		c.tell(Fault{Err: errNotZRTP, Hint: "trying on until --timeout"})
+	case timerHeard:
+		if c.phase == ringing {
+			c.begin(now)
+		}
+	case timerPinned:
+		c.unpin(now)
 	case timerReport:
 		c.sendRTCP(now, false)
 		c.at[timerReport] = now.Add(reportInterval(false))

@@ -52,7 +52,7 @@ type Secured struct {
 	Discloses    bool   // the other side says that its keys are disclosed (RFC 6189, Section 11)
 	Itself       bool   // it is our own installation: nothing is remembered
 	Attempts     int    // key agreements that others began with us and broke off, lately
-	PeerClient   string // as the peer's Hello has it; hostile text
+	PeerClient   string // as the peer's Hello has it; hostile text, and to a responder anybody's
 }
 
 // KeyChanged: the keys are not the expected ones. The microphone stays closed

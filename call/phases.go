@@ -26,13 +26,48 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 		return
 	}
 	switch {
-	case f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts:
+	case f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts,
+		f.Code == wire.ErrorTimeout && !f.Peer && c.caller && !c.session.Proven() &&
+			!errors.Is(f.Err, zrtp.ErrLargeCommit) && c.restarts < maxRestarts:
+		// A collision, or a peer that had to forget us; nobody's fault.
+		c.restart(now)
+	case f.Code == wire.ErrorVersion && !f.Peer && c.caller && c.restarts < maxRestarts:
+		// Nothing authenticates that Hello: the peer itself may still answer.
+		c.broken = f.Err
 		c.restart(now)
 	case f.Code == wire.ErrorEqualZIDs && !f.Peer && c.caller && c.conf.Cache != nil && !c.own && c.restarts < maxRestarts:
 		c.callOurselves(now)
+	case f.Peer:
+		c.end(now, ReasonKeys, fmt.Errorf("%w: %w", ErrBrokenOff, f.Err))
 	default:
 		c.end(now, ReasonKeys, f.Err)
 	}
+}
+
+// unpin gives up a peer that said Hello and does not get on with it, where
+// somebody else says Hello too: a false Hello may have come first, or the peer
+// was started anew, or had to forget us.
+func (c *core) unpin(now time.Time) {
+	switch {
+	case c.phase != agreeing || c.session.Proven():
+	case c.others && c.restarts < maxRestarts:
+		c.restart(now)
+	default:
+		c.at[timerPinned] = now.Add(pinnedLimit)
+	}
+}
+
+// isHello tells whether a datagram that was dropped is a whole ZRTP Hello.
+func isHello(b []byte) bool {
+	p, err := wire.ParsePacket(b)
+	if err != nil {
+		return false
+	}
+	m, err := wire.Parse(p.Message)
+	if err != nil {
+		return false
+	}
+	return m.Type() == wire.TypeHello
 }
 
 // restart begins another session with the same peer.
@@ -67,6 +102,9 @@ func (c *core) callOurselves(now time.Time) {
 func (c *core) greet(now time.Time, h zrtp.PeerHello) {
 	c.greeted, c.client, c.peerSSRC = true, h.Client, h.SSRC
 	c.at[timerForeign] = time.Time{}
+	if c.caller {
+		c.at[timerPinned] = now.Add(pinnedLimit)
+	}
 	if c.own && h.ZID != c.conf.Cache.ZID() {
 		c.own, c.zid = false, c.conf.Cache.ZID()
 		if c.restarts >= maxRestarts {
@@ -142,7 +180,7 @@ func (c *core) secured(now time.Time) {
 		return
 	}
 	c.phase = ringing
-	c.at[timerForeign] = time.Time{}
+	c.at[timerForeign], c.at[timerPinned] = time.Time{}, time.Time{}
 	c.at[timerSilence] = now.Add(silenceLimit)
 	c.at[timerReport] = now.Add(reportInterval(true))
 	c.keep(now)
@@ -151,7 +189,7 @@ func (c *core) secured(now time.Time) {
 		return
 	}
 	if g := c.conf.guesses; g != nil {
-		c.security.Attempts = g.finished(now)
+		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
 	c.tell(PathChanged{Kind: "direct", Local: c.local, Remote: c.remote})
 	c.tell(c.security)
@@ -160,7 +198,7 @@ func (c *core) secured(now time.Time) {
 	}
 	switch {
 	case !c.caller:
-		c.at[timerTimeout] = time.Time{}
+		c.at[timerTimeout] = now.Add(ringLimit)
 		c.tell(Incoming{Addr: c.remote, ZID: c.security.ZID, Contact: c.security.Contact})
 		c.say(now, wordRinging)
 	case !c.ours():
@@ -169,10 +207,14 @@ func (c *core) secured(now time.Time) {
 	}
 }
 
-// ours tells whether the peer is a securecall and so says by call control when
-// it answers. Its Hello named our client, and the Confirm MAC has shown that
-// nobody changed that Hello (total_hash covers it: RFC 6189, Section 4.4.1.4).
-func (c *core) ours() bool { return strings.HasPrefix(c.client, clientPrefix) }
+// ours tells whether to use call control with the peer: to a caller, whether it
+// is a securecall and so says by it when it answers. The responder's Hello, which
+// named our client, is in total_hash, and so the Confirm MAC has shown that
+// nobody changed it (RFC 6189, Section 4.4.1.4). That of an initiator is in no
+// hash: a callee does not rely on it, and says to everybody what a securecall
+// wants to hear; another program ignores an APP packet that it does not know
+// (RFC 3550, Section 6.7).
+func (c *core) ours() bool { return !c.caller || strings.HasPrefix(c.client, clientPrefix) }
 
 // answer is the callee's yes, once its sound devices are open.
 func (c *core) answer(now time.Time) {
@@ -290,19 +332,31 @@ func (c *core) say(now time.Time, w word) {
 	}
 }
 
+// ErrBrokenOff is in the Err of an Ended whose key agreement the peer ended, or
+// whoever wrote an Error in its name: nothing authenticates that.
+var ErrBrokenOff = errors.New("the other side, or somebody in its name, has broken off")
+
 var (
 	errNotZRTP = errors.New("something answers there, but not with ZRTP")
 	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
+	errRang    = errors.New("it rang here for two minutes, and nobody answered")
 	errLost    = errors.New("nothing was heard from the other side for 30 seconds")
 )
 
 // timeout: nobody has answered in time.
 func (c *core) timeout(now time.Time) {
 	switch {
+	case c.phase == ringing && !c.caller:
+		c.leave(now, ReasonNoAnswer, wordDeclined, errRang)
 	case c.phase == ringing:
 		c.leave(now, ReasonNoAnswer, wordHangup, nil)
+	case !c.caller && c.session.Begun() && !c.extended:
+		c.extended = true // past Hello: it gets the rest of the time
+		c.at[timerTimeout] = now.Add(halfOpenLimit - helloLimit)
 	case c.greeted:
 		c.end(now, ReasonKeys, errHalfway)
+	case c.broken != nil:
+		c.end(now, ReasonKeys, c.broken)
 	case c.foreign:
 		c.end(now, ReasonNotZRTP, errNotZRTP)
 	default:

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -66,7 +67,7 @@ func (c *core) receiveRTCP(now time.Time, b []byte) {
 	c.media.hears(now)
 	c.session.Confirmed(now)
 	c.pump(now)
-	packets, err := rtcp.Unmarshal(plain)
+	packets, err := unmarshal(plain)
 	if err != nil {
 		c.media.drops.add(dropMalformed)
 		return
@@ -91,6 +92,31 @@ func (c *core) receiveRTCP(now time.Time, b []byte) {
 	if c.phase < ended && c.control.due(now) {
 		c.sendRTCP(now, c.phase == leaving)
 	}
+}
+
+// unmarshal reads what we know of a compound packet and passes over the rest:
+// feedback of a kind that nobody here knows must not hide a BYE.
+func unmarshal(compound []byte) (packets []rtcp.Packet, err error) {
+	for len(compound) > 0 {
+		var h rtcp.Header
+		if err := h.Unmarshal(compound); err != nil {
+			return nil, err
+		}
+		size := 4 * (int(h.Length) + 1)
+		if size > len(compound) {
+			return nil, errors.New("a packet that is longer than its datagram")
+		}
+		switch h.Type {
+		case rtcp.TypeSenderReport, rtcp.TypeReceiverReport, rtcp.TypeGoodbye, rtcp.TypeApplicationDefined:
+			p, err := rtcp.Unmarshal(compound[:size])
+			if err != nil {
+				return nil, err
+			}
+			packets = append(packets, p...)
+		}
+		compound = compound[size:]
+	}
+	return packets, nil
 }
 
 func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {

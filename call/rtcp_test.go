@@ -2,8 +2,11 @@ package call
 
 import (
 	"crypto/rand"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/pion/rtcp"
 )
 
 // RFC 3550, Section 6.3.1: "The calculated interval T is set to a number
@@ -105,5 +108,22 @@ func TestBucket(t *testing.T) {
 	}
 	if want := 11 * finiteFieldRate; taken < want-2 || taken > want {
 		t.Errorf("%d in 10 s, want %d and a burst of as many", taken, finiteFieldRate)
+	}
+}
+
+// Packet types that are not known are passed over (RFC 3550, Section 6.1: they
+// may be extensions), and what is known beside them counts.
+func TestUnknownSubpacket(t *testing.T) {
+	sr, _ := (&rtcp.SenderReport{SSRC: 1}).Marshal()
+	bye, _ := (&rtcp.Goodbye{Sources: []uint32{1}}).Marshal()
+	feedback := []byte{0x8f, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 'L', 'I', 'N', 'P', 0, 0, 0, 0} // RFC 4585, Section 6.4
+	packets, err := unmarshal(slices.Concat(sr, feedback, bye))
+	if err != nil || len(packets) != 2 {
+		t.Errorf("%v, %v", packets, err)
+	}
+	for _, bad := range [][]byte{sr[:10], append(slices.Clone(sr), 1, 2, 3), {0x80, 200, 0xff, 0xff}} {
+		if _, err := unmarshal(bad); err == nil {
+			t.Errorf("%x is taken", bad)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -9,17 +10,33 @@ import (
 
 // What a listener spends on people it does not know.
 const (
-	maxHalfOpen       = 64 // exchanges that have not proved themselves yet
-	maxHalfOpenByAddr = 4  // of them from one IP address
-	finiteFieldRate   = 50 // DH2k and DH3k keys made a second
-	guessRate         = 10 // key agreements begun a second that do not become calls
-	guessBurst        = 64
-	guessMemory       = 10 * time.Minute // for which they are counted
+	maxHalfOpen       = 256 // Hellos that no Commit has followed yet
+	maxHalfOpenByAddr = 16  // of them from one network: an IPv4 address, an IPv6 /64
+	finiteFieldRate   = 50  // DH2k and DH3k keys made a second
+
+	// Key agreements begun a second that do not become calls, and how many at
+	// once: of everybody, and of one network.
+	guessRate, guessBurst       = 100, 256
+	guessRateOne, guessBurstOne = 2, 16
+	guessMemory                 = 10 * time.Minute // for which they are counted
+	guessNetworks               = 4096             // of which that is known
 )
+
+// network is what one person can have all addresses of: an IPv4 address, or an
+// IPv6 /64.
+func network(a netip.Addr) netip.Prefix {
+	bits := 32
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits) // never fails: a has so many bits
+	return p
+}
 
 // greet makes a call from a stranger's datagram if it is a ZRTP Hello, and
 // nil from everything else: nothing but a Hello costs memory. A full house
-// drops its oldest half-open exchange.
+// drops one of those that have said no more than Hello, whichever chance hits:
+// the oldest would be the one that has come furthest.
 func (e *Endpoint) greet(d datagram, b []byte) *running {
 	if e.peer.IsValid() || e.stopping || d.kind != kindZRTP {
 		e.drops.add(dropForeign)
@@ -54,30 +71,24 @@ func (e *Endpoint) greet(d datagram, b []byte) *running {
 	return r
 }
 
-// makeRoom keeps half-open exchanges within their limits.
+// makeRoom keeps half-open exchanges within their limits. Those that have come
+// to a Commit are bounded by guesses.
 func (e *Endpoint) makeRoom(from netip.Addr) {
-	var all, same int
-	var oldest, oldestSame *running
-	for _, r := range e.calls { // in the order of their arrival
-		if r.core.phase != agreeing {
+	var all, same []*running
+	for _, r := range e.calls {
+		if r.core.phase != agreeing || r.core.session.Begun() {
 			continue
 		}
-		all++
-		if oldest == nil {
-			oldest = r
-		}
-		if r.core.remote.Addr() == from {
-			same++
-			if oldestSame == nil {
-				oldestSame = r
-			}
+		all = append(all, r)
+		if network(r.core.remote.Addr()) == network(from) {
+			same = append(same, r)
 		}
 	}
 	switch {
-	case same >= maxHalfOpenByAddr:
-		oldestSame.core.phase = ended
-	case all >= maxHalfOpen:
-		oldest.core.phase = ended
+	case len(same) >= maxHalfOpenByAddr:
+		same[rand.N(len(same))].core.phase = ended
+	case len(all) >= maxHalfOpen:
+		all[rand.N(len(all))].core.phase = ended
 	default:
 		return
 	}
@@ -88,20 +99,39 @@ func (e *Endpoint) makeRoom(from netip.Addr) {
 // it, and has then seen a SAS that he may like or not. Two words are as many
 // as 65,536: at some thousand trials a second he would soon have the ones that
 // he needs. guesses bounds the trials and counts them, so that people can be
-// told. One goroutine, control, owns it.
+// told. The bound is not so low that a stranger who writes false addresses
+// could easily use it up for everybody. One goroutine, control, owns it.
 type guesses struct {
 	slow  bucket // keys that take milliseconds
 	begun bucket
-	times []time.Time // of those that have not become calls, for guessMemory
+	by    map[netip.Prefix]*bucket // of one network
+	times []time.Time              // of those that have not become calls, for guessMemory
 }
 
 func newGuesses() *guesses {
-	return &guesses{slow: bucket{rate: finiteFieldRate, burst: finiteFieldRate}, begun: bucket{rate: guessRate, burst: guessBurst}}
+	return &guesses{
+		slow:  bucket{rate: finiteFieldRate, burst: finiteFieldRate},
+		begun: bucket{rate: guessRate, burst: guessBurst},
+		by:    map[netip.Prefix]*bucket{},
+	}
 }
 
 // allow is asked before a key is made for somebody whom we did not call.
-func (g *guesses) allow(now time.Time, finiteField bool) bool {
-	if finiteField && !g.slow.take(now) || !g.begun.take(now) {
+func (g *guesses) allow(now time.Time, from netip.Addr, finiteField bool) bool {
+	n := network(from)
+	one := g.by[n]
+	if one == nil {
+		if len(g.by) >= guessNetworks {
+			for old, b := range g.by { // whoever is full again has nothing to lose
+				if b.idle(now) || len(g.by) >= guessNetworks {
+					delete(g.by, old)
+				}
+			}
+		}
+		one = &bucket{rate: guessRateOne, burst: guessBurstOne}
+		g.by[n] = one
+	}
+	if !one.take(now) || finiteField && !g.slow.take(now) || !g.begun.take(now) {
 		return false
 	}
 	g.trim(now)
@@ -111,9 +141,12 @@ func (g *guesses) allow(now time.Time, finiteField bool) bool {
 
 // finished takes one back that has become a call, and returns how many others
 // have not.
-func (g *guesses) finished(now time.Time) int {
+func (g *guesses) finished(now time.Time, from netip.Addr) int {
 	g.trim(now)
-	g.begun.level = max(0, g.begun.level-1)
+	g.begun.give()
+	if one := g.by[network(from)]; one != nil {
+		one.give()
+	}
 	if n := len(g.times); n > 0 {
 		g.times = g.times[:n-1]
 	}
@@ -135,6 +168,12 @@ type bucket struct {
 	level  float64 // how much has been used
 	filled time.Time
 }
+
+// give takes one back.
+func (b *bucket) give() { b.level = max(0, b.level-1) }
+
+// idle tells whether nothing of it is in use.
+func (b *bucket) idle(now time.Time) bool { return b.rate*now.Sub(b.filled).Seconds() >= b.level }
 
 func (b *bucket) take(now time.Time) bool {
 	if !b.filled.IsZero() {

@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -562,36 +563,54 @@ func TestUnreadableCache(t *testing.T) {
 }
 
 // While somebody tries out key agreements the count is told, and the number of
-// them is limited.
+// them is limited: for one network, and for all together.
 func TestGuesses(t *testing.T) {
-	g := newGuesses()
 	now := time.Unix(1000, 0)
-	allowed := 0
-	for range 60 * 1000 { // a minute, a thousand trials a second
-		if g.allow(now, false) {
-			allowed++
+	minute := func(from func(n int) netip.Addr) (g *guesses, allowed int) {
+		g = newGuesses()
+		at := now
+		for n := range 60 * 1000 { // a thousand trials a second
+			if g.allow(at, from(n), false) {
+				allowed++
+			}
+			at = at.Add(time.Millisecond)
 		}
-		now = now.Add(time.Millisecond)
+		return g, allowed
 	}
-	if want := guessBurst + 60*guessRate; allowed > want || allowed < want-2 {
-		t.Errorf("%d trials in a minute, want %d", allowed, want)
+	one := netip.MustParseAddr("2001:db8::1")
+	g, allowed := minute(func(n int) netip.Addr { // all of a /64
+		a := one.As16()
+		a[14], a[15] = byte(n>>8), byte(n)
+		return netip.AddrFrom16(a)
+	})
+	if want := guessBurstOne + 60*guessRateOne; allowed > want || allowed < want-2 {
+		t.Errorf("one network has %d trials in a minute, want %d", allowed, want)
 	}
-	now = now.Add(time.Second)
-	if !g.allow(now, false) {
-		t.Error("nobody gets through")
+	later := now.Add(time.Minute + time.Second)
+	if n := g.finished(later, one); n != allowed-1 {
+		t.Errorf("%d others are told, %d there were", n, allowed-1)
 	}
-	if n := g.finished(now); n != allowed {
-		t.Errorf("%d others are told, %d there were", n, allowed)
-	}
-	if n := g.finished(now.Add(guessMemory)); n != 0 {
+	if n := g.finished(later.Add(guessMemory), one); n != 0 {
 		t.Errorf("%d ten minutes later", n)
 	}
+	if !g.allow(later, netip.MustParseAddr("192.0.2.1"), false) {
+		t.Error("somebody else does not get through")
+	}
+
+	g, allowed = minute(func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}) })
+	if want := guessBurst + 60*guessRate; allowed > want || allowed < want-2 {
+		t.Errorf("all together have %d trials in a minute, want %d", allowed, want)
+	}
+	if len(g.by) > guessNetworks {
+		t.Errorf("%d networks are remembered", len(g.by))
+	}
+
 	g = newGuesses()
 	for range 10_000 { // honest calls, as many as there may be
-		if !g.allow(now, false) {
+		if !g.allow(now, one, false) {
 			t.Fatal("an honest call is refused")
 		}
-		if n := g.finished(now); n != 0 {
+		if n := g.finished(now, one); n != 0 {
 			t.Fatalf("%d others", n)
 		}
 	}

@@ -171,7 +171,9 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	switch e.Reason {
 	case call.ReasonNoAnswer:
 		if !s.caller {
-			what = "the caller hung up before you answered"
+			if e.Err == nil {
+				what = "the caller hung up before you answered"
+			}
 			break
 		}
 		what, hint = "it rang, and nobody answered", "try again later; --timeout 2m lets it ring for longer"
@@ -198,6 +200,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonKeys:
 		if errors.Is(e.Err, zrtp.ErrLargeCommit) {
 			hint = "--key-agreement X255 does without that packet, and without what guards against future quantum computers"
+			break
+		}
+		if errors.Is(e.Err, call.ErrBrokenOff) {
+			hint = "call again; if it goes on, somebody may be interfering: do not widen your lists of algorithms for it"
 			break
 		}
 		hint = "both sides must share an algorithm of each kind (--key-agreement, --cipher, --auth, --hash, --sas); if they do, somebody is interfering"

@@ -220,6 +220,10 @@ func (s *Session) NextEvent() (Event, bool) {
 // by a good Confirm1. (A DHPart1 holds nothing of ours and proves nothing.)
 func (s *Session) Proven() bool { return s.proven }
 
+// Begun tells whether a Commit was taken or answered: the exchange is past the
+// Hellos, which cost their sender nothing.
+func (s *Session) Begun() bool { return s.state > committed && s.state < failed }
+
 // Drops counts the packets that Receive refused, by reason: a Drop's text.
 func (s *Session) Drops() map[string]uint64 {
 	drops := make(map[string]uint64, len(s.drops))
