@@ -86,12 +86,15 @@ func typeOf(t *testing.T, b []byte) wire.Type {
 	return m.Type()
 }
 
+// onlyEC25 is the fastest, with the race detector too.
+var onlyEC25 = zrtp.Algorithms{KeyAgreements: []wire.Name{wire.EC25}}
+
 // guess begins an exchange with the listener from an address of its own and
 // breaks it off when DHPart1 has come: from then on the SAS can be computed.
 func guess(t *testing.T, w *world, in *inboxes, n int) (answered bool) {
 	t.Helper()
 	h := newHand(t, w.net, address(n), w.bob.addr, zrtp.Config{
-		Initiate: true, ZID: wire.ZID{1, byte(n), byte(n >> 8)}, SSRC: uint32(n) + 1, Algorithms: onlyX255,
+		Initiate: true, ZID: wire.ZID{1, byte(n), byte(n >> 8)}, SSRC: uint32(n) + 1, Algorithms: onlyEC25,
 		Rand: rand.NewChaCha8([32]byte{1, byte(n), byte(n >> 8)}),
 	})
 	defer h.Close()
@@ -114,7 +117,7 @@ func guess(t *testing.T, w *world, in *inboxes, n int) (answered bool) {
 // quite short." (RFC 6189, Section 7) One guess a call: so calls are what has to be
 // limited, and counted.
 func TestGuessingTheSAS(t *testing.T) {
-	const trials = 1500 // of 3 or 4 ms, each from an address of its own
+	const trials = 600 // of 3 or 4 ms, each from an address of its own
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		var in inboxes
@@ -128,7 +131,7 @@ func TestGuessingTheSAS(t *testing.T) {
 			}
 		}
 		most := guessBurst + int(guessRate*time.Since(begin).Seconds()) + 1
-		if guesses > most || guesses < guessBurst || most > trials*2/3 {
+		if guesses > most || guesses < guessBurst || most > trials*4/5 {
 			t.Errorf("%d guesses in %v, at most %d should be", guesses, time.Since(begin), most)
 		}
 		if len(w.bob.names()) != 1 {
@@ -149,38 +152,39 @@ func TestGuessingTheSAS(t *testing.T) {
 // The honest call comes while he goes on, with as many trials as are answered
 // and none to spare.
 func TestCallWhileSomebodyGuesses(t *testing.T) {
-	for phase := range 2 {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 1)
-			for _, d := range [][2]netip.AddrPort{{w.alice.addr, w.bob.addr}, {w.bob.addr, w.alice.addr}} {
-				w.net.SetConditions(d[0], d[1], memnet.Conditions{Delay: 20 * time.Millisecond})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		for _, d := range [][2]netip.AddrPort{{w.alice.addr, w.bob.addr}, {w.bob.addr, w.alice.addr}} {
+			w.net.SetConditions(d[0], d[1], memnet.Conditions{Delay: 20 * time.Millisecond})
+		}
+		var in inboxes
+		w.net.SetTap(in.tap)
+		w.listen()
+		await[Listening](t, &w.bob)
+		guesses := 0
+		for n := range 2 * guessBurst {
+			if guess(t, w, &in, n) {
+				guesses++
 			}
-			var in inboxes
-			w.net.SetTap(in.tap)
-			w.listen()
-			await[Listening](t, &w.bob)
-			guesses := 0
-			for n := range 2 * guessBurst {
-				if guess(t, w, &in, n) {
-					guesses++
-				}
+		}
+		if guesses == 2*guessBurst {
+			t.Error("all that is allowed was never used up")
+		}
+		w.dial()
+		for n := range 3 * guessRate { // for 3 s
+			if guess(t, w, &in, 2*guessBurst+n) {
+				guesses++
 			}
-			time.AfterFunc(time.Duration(phase)*3*time.Millisecond, w.dial)
-			for n := range 5 * guessRate { // for 5 s
-				if guess(t, w, &in, 2*guessBurst+n) {
-					guesses++
-				}
-				time.Sleep(time.Second/guessRate - 3*time.Millisecond)
-			}
-			if _, ok := find[Answered](&w.alice); !ok {
-				t.Errorf("phase %d: no call: %v", phase, w.alice.names())
-			}
-			if s, ok := find[Secured](&w.bob); !ok || s.Attempts < guessBurst || s.Attempts > guesses {
-				t.Errorf("phase %d: Bob is told of %d attempts, %d there were", phase, s.Attempts, guesses)
-			}
-			w.stop()
-		})
-	}
+			time.Sleep(time.Second/guessRate - 3*time.Millisecond)
+		}
+		if _, ok := find[Answered](&w.alice); !ok {
+			t.Errorf("no call: %v", w.alice.names())
+		}
+		if s, ok := find[Secured](&w.bob); !ok || s.Attempts < guessBurst || s.Attempts > guesses {
+			t.Errorf("Bob is told of %d attempts, %d there were", s.Attempts, guesses)
+		}
+		w.stop()
+	})
 }
 
 // errorCodes are all that Section 5.9 lists.
