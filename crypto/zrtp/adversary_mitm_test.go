@@ -299,3 +299,31 @@ func TestOverheardIDs(t *testing.T) {
 		}
 	}
 }
+
+// One who uses the copy again and again, between any two calls of Alice and Bob
+// (he need not be on their path: to begin a call and break it off once it is
+// secure will do), is not seen by the cache, since each of them is at most one
+// call behind. Two calls without one of his between them lock him out. The
+// caches cannot do more, which is why a verification must be taken away where a
+// copy may have been made.
+func TestStolenCacheUsedAgainAndAgain(t *testing.T) {
+	f := newFriends(t, wire.EC25, false)
+	thief := f.caches[0]
+	between := func(want Match) {
+		t.Helper()
+		his := *f
+		his.caches[0] = thief
+		his.calls += 1000
+		if got := his.call(t, nil, plain).ends[1].keys.Continuity; got != want {
+			t.Errorf("a call of the thief: %v, want %v", got, want)
+		}
+		thief, f.caches[1] = his.caches[0], his.caches[1]
+	}
+	for range 5 {
+		between(Matched)
+		f.call(t, nil, plain).checkTold()
+	}
+	f.call(t, nil, plain).checkTold()
+	between(Mismatch)
+	f.call(t, nil, plain).checkTold()
+}
