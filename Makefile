@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture sound robust \
+.PHONY: build static demo deps test real check lint unit interop capture narrow sound robust \
 	bench bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -36,6 +36,9 @@ interop: build ## calls with Belledonne's libbzrtp, both ways
 
 capture: build ## a call between two network namespaces, recorded and examined
 	@scripts/capture.sh
+
+narrow: build ## calls over paths that lose or break up large datagrams
+	@scripts/narrow.sh
 
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh

@@ -102,6 +102,9 @@ func (s *Session) repeat(now time.Time) {
 	message, ok := s.t2.next(now)
 	switch {
 	case ok && !s.tooLarge(now):
+		if s.state == committed && s.suite.agreement == wire.XM76 {
+			s.send(s.hello) // small, and so it shows what becomes of small ones
+		}
 		s.send(message)
 	case s.state == failed:
 		s.t2.stop()
