@@ -15,6 +15,7 @@ libbzrtp-dev        /usr/include/bzrtp/bzrtp.h                 calls with libbzr
 libsrtp2-dev        /usr/include/srtp2/srtp.h                  calls with libbzrtp
 libsqlite3-dev      /usr/include/sqlite3.h                     calls with libbzrtp
 iproute2            ip                                         recorded calls
+nftables            nft                                        narrow paths
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls
 shellcheck          shellcheck                                 make check

@@ -84,6 +84,16 @@ func TestHelloListsSeven(t *testing.T) {
 	if !slices.Equal(h.KeyAgreements, ranking[:7]) {
 		t.Errorf("seven of them: Hello lists %v", h.KeyAgreements)
 	}
+	// The modes that Hello lists among them count too.
+	c.Preshared = true
+	if s, err := New(c); err == nil || s != nil {
+		t.Error("Preshared mode is let pass as the eighth")
+	}
+	c.Preshared, c.Call = false, new(Call)
+	if s, err := New(c); err == nil || s != nil {
+		t.Error("Multistream mode is let pass as the eighth")
+	}
+	c.Call = nil
 	for what, list := range map[string]*[]wire.Name{
 		"hashes": &c.Algorithms.Hashes, "ciphers": &c.Algorithms.Ciphers,
 		"tags": &c.Algorithms.Auths, "SAS types": &c.Algorithms.SASTypes,

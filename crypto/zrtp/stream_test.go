@@ -175,6 +175,31 @@ func TestFurtherStreamRefused(t *testing.T) {
 	}
 }
 
+// "When adding additional media streams to an existing call, Multistream mode
+// MUST be used" (Section 4.4.3), and "Preshared mode MUST NOT be used for adding
+// additional media streams" (Section 4.4.2): who begins one otherwise is refused.
+func TestFurtherStreamOnlyByMultistream(t *testing.T) {
+	for _, preshared := range []bool{false, true} {
+		a, b, calls := firstStream(t, 9)
+		w := further(t, a, b, calls, 1, func(a, _ *Config) {
+			a.Call, a.Preshared = nil, preshared
+			a.Retained = func(wire.ZID) Retained {
+				return Retained{RS1: bytes.Repeat([]byte{1}, 32), Verified: true}
+			}
+		})
+		if preshared {
+			h := w.ends[1].helloMessage()
+			h.KeyAgreements = append(h.KeyAgreements, wire.Prsh)
+			w.ends[1].Session.hello = seal(h, w.ends[1].chain.h2)
+		}
+		w.start().run(time.Second)
+		if got := w.ends[0].Session.suite.agreement == wire.Prsh; got != preshared {
+			t.Fatalf("begun by %v", w.ends[0].Session.suite.agreement)
+		}
+		w.checkFailed(1, wire.ErrorSoftware)
+	}
+}
+
 // dial and listen never offer it: a Mult Commit finds no session key.
 func TestMultistreamIsNotOffered(t *testing.T) {
 	s := mustNew(t, config("a", 1))
