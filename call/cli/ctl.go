@@ -193,7 +193,7 @@ func ctlFailure(err error) (d diagnosis, ok bool) {
 	case errors.As(err, &e):
 		return diagnosis{printable(e.Message), printable(e.Hint), e.Status}, true
 	case errors.Is(err, ctl.ErrNobody):
-		return diagnosis{err.Error(), "it answers while securecall listen or dial runs, as the same user, with the same --state if there is one", int(call.ReasonNotPossible)}, true
+		return diagnosis{err.Error(), "it answers while securecall listen or dial runs, as the same user, with the same --state and XDG_RUNTIME_DIR (cron and a bare shell may have none)", int(call.ReasonNotPossible)}, true
 	}
 	return diagnosis{}, false
 }
