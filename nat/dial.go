@@ -49,7 +49,12 @@ func Dial(ctx context.Context, bind, peer netip.AddrPort) (Path, error) {
 		return nil, fmt.Errorf("%w to %v: %w", ErrNoRoute, addr, cause(err))
 	}
 	enlarge(conn)
-	return &dialled{conn: conn, local: localAddr(conn), peer: peer, addr: addr.WithZone("")}, nil
+	socket, err := newSocket(conn)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%w to %v: %w", ErrNoRoute, addr, cause(err))
+	}
+	return &dialled{socket: socket, local: localAddr(conn), peer: peer, addr: addr.WithZone("")}, nil
 }
 
 func unspecifiedLike(a netip.Addr) netip.Addr {
@@ -61,7 +66,7 @@ func unspecifiedLike(a netip.Addr) netip.Addr {
 
 // dialled is a path to one peer: a connected socket.
 type dialled struct {
-	conn  *net.UDPConn
+	*socket
 	local netip.AddrPort
 	peer  netip.AddrPort
 	addr  netip.Addr // the peer's, without zone
@@ -69,7 +74,7 @@ type dialled struct {
 
 func (p *dialled) ReadPacket(b []byte) (int, netip.AddrPort, error) {
 	for {
-		n, from, err := p.conn.ReadFromUDPAddrPort(b)
+		n, _, from, err := p.read(b, nil)
 		switch {
 		case err == nil:
 			// A stranger's datagram can have come in between bind and connect.
@@ -92,7 +97,7 @@ func (p *dialled) WritePacket(b []byte, to netip.AddrPort) error {
 	// has then not sent this one. Others may have come in the meantime.
 	var err error
 	for range maxWrites {
-		if _, err = p.conn.Write(b); err == nil || !refused(err) && !passing(err) {
+		if err = p.write(b, nil, netip.AddrPort{}); err == nil || !refused(err) && !passing(err) {
 			return err
 		}
 	}

@@ -42,8 +42,12 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 	if err != nil {
 		return nil, newBindError(bind, err)
 	}
-	p := &listening{conn: conn.(*net.UDPConn)}
-	p.local = localAddr(p.conn)
+	socket, err := newSocket(conn.(*net.UDPConn))
+	if err != nil {
+		conn.Close()
+		return nil, newBindError(bind, err)
+	}
+	p := &listening{socket: socket, local: localAddr(socket.conn)}
 	if bind.Addr().Is4() {
 		// Go names an unspecified address by the family of the socket.
 		p.local = netip.AddrPortFrom(bind.Addr(), p.local.Port())
@@ -57,7 +61,7 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 
 // listening is a path to anybody: an unconnected socket.
 type listening struct {
-	conn    *net.UDPConn
+	*socket
 	local   netip.AddrPort
 	origins *origins // nil: bound to one address, or the system cannot tell
 }
@@ -68,9 +72,9 @@ func (p *listening) ReadPacket(b []byte) (int, netip.AddrPort, error) {
 		var from netip.AddrPort
 		var err error
 		if p.origins != nil {
-			n, from, err = p.origins.read(p.conn, b)
+			n, from, err = p.origins.read(p.socket, b)
 		} else {
-			n, from, err = p.conn.ReadFromUDPAddrPort(b)
+			n, _, from, err = p.read(b, nil)
 		}
 		switch {
 		case err == nil:
@@ -86,10 +90,9 @@ func (p *listening) ReadPacket(b []byte) (int, netip.AddrPort, error) {
 func (p *listening) WritePacket(b []byte, to netip.AddrPort) error {
 	to = unmap(to)
 	if p.origins != nil {
-		return p.origins.write(p.conn, b, to)
+		return p.origins.write(p.socket, b, to)
 	}
-	_, err := p.conn.WriteToUDPAddrPort(b, to)
-	return err
+	return p.write(b, nil, to)
 }
 
 func (p *listening) LocalAddr() netip.AddrPort { return p.local }

@@ -78,8 +78,8 @@ func newOrigins(conn *net.UDPConn, v6 bool) *origins {
 	return o
 }
 
-func (o *origins) read(conn *net.UDPConn, b []byte) (int, netip.AddrPort, error) {
-	n, controlN, _, from, err := conn.ReadMsgUDPAddrPort(b, o.in[:])
+func (o *origins) read(s *socket, b []byte) (int, netip.AddrPort, error) {
+	n, controlN, from, err := s.read(b, o.in[:])
 	if err == nil && controlN >= o.size {
 		// The answer's interface is for routing to choose.
 		clear(o.in[o.interfaceOff:][:4])
@@ -88,17 +88,16 @@ func (o *origins) read(conn *net.UDPConn, b []byte) (int, netip.AddrPort, error)
 	return n, from, err
 }
 
-func (o *origins) write(conn *net.UDPConn, b []byte, to netip.AddrPort) error {
+func (o *origins) write(s *socket, b []byte, to netip.AddrPort) error {
 	control, known := o.lookUp(to)
 	if known {
-		if _, _, err := conn.WriteMsgUDPAddrPort(b, control[:o.space()], to); err == nil {
+		if err := s.write(b, control[:o.space()], to); err == nil {
 			return nil
 		}
 		// That address may have gone since, or was a multicast group: let the
 		// system choose.
 	}
-	_, err := conn.WriteToUDPAddrPort(b, to)
-	return err
+	return s.write(b, nil, to)
 }
 
 func (o *origins) space() int { return (o.size + 7) &^ 7 }

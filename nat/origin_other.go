@@ -13,11 +13,9 @@ type origins struct{}
 
 func newOrigins(*net.UDPConn, bool) *origins { return nil }
 
-func (*origins) read(conn *net.UDPConn, b []byte) (int, netip.AddrPort, error) {
-	return conn.ReadFromUDPAddrPort(b)
+func (*origins) read(s *socket, b []byte) (int, netip.AddrPort, error) {
+	n, _, from, err := s.read(b, nil)
+	return n, from, err
 }
 
-func (*origins) write(conn *net.UDPConn, b []byte, to netip.AddrPort) error {
-	_, err := conn.WriteToUDPAddrPort(b, to)
-	return err
-}
+func (*origins) write(s *socket, b []byte, to netip.AddrPort) error { return s.write(b, nil, to) }
