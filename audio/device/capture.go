@@ -18,6 +18,10 @@ const (
 	// last: a microphone that nobody has listened to yet does not delay what it
 	// hears from then on.
 	unread = 2 * audio.FrameSamples
+	// steady is how many frames in a row show what is always left over.
+	steady = 25
+	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
+	worthwhile = audio.SampleRate / 250
 	// longest is the longest piece that a device delivers at once.
 	longest = audio.SampleRate / 4
 )
@@ -41,6 +45,8 @@ type capture struct {
 	timer *time.Timer
 	began time.Time // the first ReadFrame
 	heard bool      // the device has given sound
+	least int       // of buf, what was left over after each of the last frames
+	taken int       // frames since least was begun
 	end   *ending
 }
 
@@ -119,9 +125,30 @@ func (c *capture) take(f *audio.Frame) bool {
 		return false
 	}
 	copy(f[:], c.buf[:])
-	copy(c.buf[:], c.buf[len(f):c.n])
-	c.n -= len(f)
+	c.drop(len(f))
+	c.catchUp()
 	return true
+}
+
+func (c *capture) drop(samples int) {
+	copy(c.buf[:], c.buf[samples:c.n])
+	c.n -= samples
+}
+
+// catchUp drops what every one of the last frames has left over: a device whose
+// first piece was a short one, or that once gave two at once, would be heard
+// that much later for ever.
+func (c *capture) catchUp() {
+	if c.taken == 0 || c.n < c.least {
+		c.least = c.n
+	}
+	if c.taken++; c.taken < steady {
+		return
+	}
+	c.taken = 0
+	if c.least >= worthwhile {
+		c.drop(c.least)
+	}
 }
 
 func (c *capture) Close() error {

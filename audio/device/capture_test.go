@@ -19,7 +19,7 @@ func TestCaptureReframes(t *testing.T) {
 	c.began = time.Now()
 	for i := range 200 {
 		var piece []int16
-		for range i * 7 % 331 {
+		for range i * 97 % 331 {
 			piece = append(piece, int16(len(want)+len(piece)))
 		}
 		want = append(want, piece...)
@@ -34,6 +34,26 @@ func TestCaptureReframes(t *testing.T) {
 	}
 	if len(want)-len(got) >= audio.FrameSamples || !slices.Equal(got, want[:len(got)]) {
 		t.Errorf("%d samples came out of %d, or others", len(got), len(want))
+	}
+}
+
+// A first piece that is a little too short does not make all of the call late:
+// what is always left over is dropped, once. A little more or less is not.
+func TestCaptureCatchesUp(t *testing.T) {
+	for first, want := range map[int]int{audio.FrameSamples - 8: 0, worthwhile: 0, worthwhile - 1: worthwhile - 1} {
+		c := newCapture("default")
+		c.began = time.Now()
+		c.push(make([]byte, 2*first))
+		var f audio.Frame
+		for range 2 * steady {
+			c.push(make([]byte, 2*audio.FrameSamples))
+			if err := c.ReadFrame(&f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.n != want {
+			t.Errorf("a first piece of %d: %d samples are left over for ever", first, c.n)
+		}
 	}
 }
 

@@ -165,7 +165,7 @@ func (s *pulseSink) WriteFrame(f *audio.Frame) error {
 	s.mu.Lock()
 	s.room -= frameOctets
 	s.mu.Unlock()
-	if err := s.conn.client.Send(s.index, s.raw[:]); err != nil {
+	if err := s.conn.play(s.index, s.raw[:]); err != nil {
 		s.end.lose(err)
 		return s.end.err
 	}
