@@ -35,10 +35,7 @@ func pitch(x []float64) (lag int, alike float64) {
 	lag, alike = minLag, -1
 	for l := minLag; l <= maxLag; l++ {
 		at = len(x) - compared - l
-		both := 0.0
-		for i, s := range end {
-			both += s * x[at+i]
-		}
+		both := dot(end, x[at:])
 		// The 1 is far below any sound, and keeps silence out of the quotient.
 		if a := both / math.Sqrt(own*other+1); a > alike {
 			lag, alike = l, a
@@ -50,6 +47,26 @@ func pitch(x []float64) (lag int, alike float64) {
 	}
 	return lag, alike
 }
+
+// dot is the sum of the products; b is at least as long as a. The four sums do
+// not wait for one another.
+func dot(a, b []float64) float64 {
+	var s0, s1, s2, s3 float64
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += a[0] * b[0]
+		s1 += a[1] * b[1]
+		s2 += a[2] * b[2]
+		s3 += a[3] * b[3]
+		a, b = a[4:], b[4:]
+	}
+	for i, s := range a {
+		s0 += s * b[i]
+	}
+	return s0 + s1 + s2 + s3
+}
+
+// energy is the sum of the squares.
+func energy(x []float64) float64 { return dot(x, x) }
 
 // window weighs the samples of the linear prediction: it rises over 18 ms, so
 // that the newest speech counts most, and falls over the last 2.
@@ -76,9 +93,7 @@ func envelope(x []float64) (a [order]float64) {
 	}
 	var r [order + 1]float64
 	for lag := range r {
-		for i, s := range w[lag:] {
-			r[lag] += s * w[i]
-		}
+		r[lag] = dot(w[lag:], w[:])
 	}
 	// White noise 40 dB down, and the 1 for silence, keep the recursion well
 	// conditioned whatever comes.

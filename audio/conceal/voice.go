@@ -11,6 +11,11 @@ const (
 	// place of one: a single one, often enough repeated, hums.
 	second = 20 * millisecond
 
+	// The power of the last so many samples, and how much more than that of
+	// the past it may be: a filter that meets its excitation anew may ring.
+	powerOver = 20 * millisecond
+	powerMost = 1.5
+
 	// voicedFrom is the correlation of a pitch period with the one before it
 	// from which on the excitation has no noise; at -1 it would be all noise.
 	voicedFrom = 0.8
@@ -27,6 +32,8 @@ type voice struct {
 	noise    float64             // and the level of the noise that fills it up
 	fall     float64             // from sample to sample, during trend
 	level    float64             // what fall has come to
+	power    float64             // mean square of late,
+	most     float64             // and the most that it may be
 	said     int                 // samples since the past
 	random   random
 }
@@ -59,6 +66,8 @@ func (v *voice) start(p *past) {
 	// The 1 is far below any sound, and keeps silence out of the quotient.
 	v.fall = math.Pow(min((last+1)/(before+1), 1), 0.5/float64(v.period))
 	v.level = 1
+	v.power = last / float64(v.period)
+	v.most = powerMost * max(v.power, energy(x[len(x)-powerOver:])/powerOver)
 	v.said = 0
 }
 
@@ -87,6 +96,10 @@ func (v *voice) next() float64 {
 		v.level *= v.fall
 	}
 	v.said++
+	v.power += (s*s - v.power) / powerOver
+	if v.power > v.most {
+		return v.level * s * math.Sqrt(v.most/v.power)
+	}
 	return v.level * s
 }
 
@@ -99,12 +112,4 @@ func (r *random) next() float64 {
 	*r = *r*1664525 + 1013904223
 	const root3 = 1.7320508075688772
 	return float64(int32(*r)) * (root3 / (1 << 31))
-}
-
-// energy is the sum of the squares.
-func energy(x []float64) (e float64) {
-	for _, s := range x {
-		e += s * s
-	}
-	return e
 }

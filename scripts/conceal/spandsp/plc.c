@@ -5,7 +5,7 @@
  * of them non-zero if the frame was lost, the others its 160 samples. Standard
  * output: the 160 samples that are heard instead.
  *
- *     cc -O2 -o plc plc.c -lspandsp -ltiff -lm
+ *     cc -O2 -o plc plc.c -lspandsp -lm
  */
 #include <stdint.h>
 #include <stdio.h>
