@@ -34,9 +34,10 @@ const millisecond = audio.SampleRate / 1000
 
 const (
 	// fade is how long a gap takes to become background noise. The gain falls
-	// as a cube: 0.65 after 20 ms, 0.22 after 60 ms, 0.04 after 100 ms. Of
-	// what was tried, this is nearest to real speech; Appendix I holds for
-	// 10 ms and falls in a straight line to nothing at 60 ms.
+	// as a cube: 0.65 after 20 ms, 0.22 after 60 ms, 0.04 after 100 ms. Slower
+	// is nearer to speech in log-spectral distance, faster in signal-to-noise
+	// ratio (scripts/conceal.sh). Appendix I holds for 10 ms and falls in a
+	// straight line to nothing at 60 ms.
 	fade = 150 * millisecond
 
 	// The overlap after a gap, in samples: 1.5 ms, and 0.25 ms for every 10 ms

@@ -96,7 +96,9 @@ func (s *spectra) logSpectral(heard []float64) float64 {
 
 // segmentalSNR is the mean signal-to-noise ratio, in dB, of the 20 ms frames
 // in which the reference sounds, each held within -10 to 35 dB. Nothing here
-// changes the level, so none is fitted.
+// changes the level, so none is fitted. It compares concealments with one
+// another but not with silence, whose ratio is 0 dB where a guess at noise has
+// less, and which leaves the frame after a gap as it came.
 func segmentalSNR(said, heard []float64) float64 {
 	sum, n := 0.0, 0
 	for i := 0; i+frame <= len(said); i += frame {
