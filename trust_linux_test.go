@@ -59,7 +59,7 @@ func TestVerifyByTyping(t *testing.T) {
 	alice.sees(`that is not what stands here.*2 answers left`)
 	alice.types("vxx\x15" + read[1:2])                                // Ctrl-U begins anew
 	alice.types("\x7f" + strings.ToUpper(read[:1]) + read[1:] + "\r") // and Backspace takes one back
-	alice.sees(`verified.*: the words are the same \(you typed what the other side read out\)`)
+	alice.sees(`verified.*: the words are the same \(what the other side read out was typed\)`)
 	alice.types("m") // keys are keys again
 	alice.sees(`muted: the other side hears silence`)
 	c.hangup(alice, bob)

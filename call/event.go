@@ -46,7 +46,8 @@ type Secured struct {
 	Own          string // the half of SAS that we read out; the other side reads the rest
 	Continuity   string // new, match, mismatch
 	Contact      string // the contact's name; empty unless Continuity is match
-	Verified     bool   // the SAS was compared in an earlier call, and Continuity is match
+	Another      bool   // a contact was dialled, and another installation has answered
+	Verified     bool   // the SAS was compared in an earlier call, Continuity is match, and it is not another
 	PeerVerified bool   // the other side says so too
 	Auxiliary    string // the auxiliary secret: none, match, mismatch
 	Discloses    bool   // the other side says that its keys are disclosed (RFC 6189, Section 11)

@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"securecall/crypto/sas"
@@ -172,7 +173,8 @@ func (c *core) keep(now time.Time) {
 	}
 	t.kept = true
 	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact
-	seen, doubt, keepRS2 := c.remote.String(), t.doubt, t.retain.KeepRS2
+	doubt, keepRS2 := t.doubt, t.retain.KeepRS2
+	seen := c.remote.Addr().String() // the port of who calls is any free one, where nobody will listen
 	c.remember(func(r *zidcache.Record) error {
 		if expiry == 0 {
 			// "no new cache entry is created", and "the stored cache interval
@@ -198,7 +200,7 @@ func (c *core) keep(now time.Time) {
 		switch {
 		case address != "" && !doubt:
 			r.Address = address
-		case r.Address == "":
+		case r.Address == "" || wasSeen(r.Address):
 			r.Address = seen
 		}
 		if name != "" && !doubt {
@@ -206,6 +208,13 @@ func (c *core) keep(now time.Time) {
 		}
 		return nil
 	}, rs1)
+}
+
+// wasSeen tells whether an address is that of somebody who called, and not one
+// that was dialled, which is worth more.
+func wasSeen(address string) bool {
+	_, err := netip.ParseAddr(address)
+	return err == nil
 }
 
 // errNothingToKeep leaves the cache as it is.

@@ -78,7 +78,7 @@ func contacts(c *ucli.Context) error {
 		}
 		switch {
 		case len(args) < a.min || len(args) > a.max:
-			return usagef(help, "contacts %s got %d arguments", name, len(args))
+			return usagef(help, "contacts %s takes %s, and got %d", name, howMany(a.min, a.max), len(args))
 		case c.Bool("json") && name != "list" && name != "show":
 			return usagef(help, "contacts %s has no --json", name)
 		case c.Bool("remove") && name != "verify":
@@ -91,6 +91,18 @@ func contacts(c *ucli.Context) error {
 		return err
 	}
 	return usagef(didYouMean("", name, names)+help, "contacts cannot %q", printable(name))
+}
+
+func howMany(least, most int) string {
+	switch {
+	case most == 0:
+		return "no argument"
+	case least == most && most == 1:
+		return "one argument"
+	case least == most:
+		return fmt.Sprintf("%d arguments", most)
+	}
+	return "at most one argument"
 }
 
 // withState opens the state for f. What goes wrong with it is said here.
@@ -144,6 +156,15 @@ func resolve(cache *zidcache.Cache, who string) (zidcache.Record, error) {
 		return found[0], nil
 	}
 	return zidcache.Record{}, usagef("give more digits", "%d ZIDs begin with %s", len(found), digits)
+}
+
+// checkName tells whether a person may give that name: one that reads like a ZID
+// would stand in the way of the ZID.
+func checkName(name string) error {
+	if _, isZID := fullZID(name); isZID {
+		return errors.New("it looks like a ZID")
+	}
+	return zidcache.CheckName(name)
 }
 
 func nobody(who string) error {
@@ -225,7 +246,7 @@ func showContact(c *ucli.Context, cache *zidcache.Cache, args []string) (string,
 }
 
 func renameContact(c *ucli.Context, cache *zidcache.Cache, args []string) (string, error) {
-	if err := zidcache.CheckName(args[1]); err != nil {
+	if err := checkName(args[1]); err != nil {
 		return "", usagef("choose another name", "%v", err)
 	}
 	r, err := resolve(cache, args[0])

@@ -24,9 +24,9 @@ func Ctl() *ucli.Command {
 		UsageText: `securecall ctl sas
 securecall ctl verify tissue disbelief
 ssh bob securecall ctl verify $(securecall ctl sas)`,
-		Description: `sas prints the words of the call, and waits up to 10 s for one that has some.
-verify compares WORDS, as the other side reads or prints them, with ours: 0 if they
-are the same, 22 if not; three wrong answers end the call. It reaches the securecall
+		Description: `sas prints the words of the call. verify compares WORDS, as the other side reads or
+prints them, with ours: 0 if they are the same, 22 if not; three wrong answers end
+the call. Both wait up to 10 s for a call that has keys. It reaches the securecall
 of the same user, and with --state DIR the one that was started with it.`,
 		Flags: []ucli.Flag{
 			stateFlag(),
@@ -152,6 +152,12 @@ func (p *phone) obeyCtl(ctx context.Context, e *call.Endpoint, verb string, args
 	if _, known := ctlVerbs[verb]; !known {
 		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
 	}
+	if verb != "sas" && verb != "verify" {
+		// Only what is asked while keys are being agreed is worth waiting for.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		cancel()
+	}
 	id, s, ringing, err := p.reach.current(ctx)
 	if err != nil {
 		return "", err
@@ -167,7 +173,7 @@ func (p *phone) obeyCtl(ctx context.Context, e *call.Endpoint, verb string, args
 		case !c.Equal:
 			return "", &ctl.Error{
 				Status: int(call.ReasonSAS), Message: "the words are not the same",
-				Hint: fmt.Sprintf("ask for them once more; %d wrong answers are left, then the call ends", c.Left),
+				Hint: answersLeft(c.Left),
 			}
 		}
 		return "verified", nil
@@ -184,6 +190,17 @@ func (p *phone) obeyCtl(ctx context.Context, e *call.Endpoint, verb string, args
 		e.Do(id, call.Hangup)
 	}
 	return "", nil
+}
+
+// answersLeft says how many wrong answers may still be given.
+func answersLeft(n int) string {
+	switch n {
+	case 0:
+		return "that was one too many: the call ends"
+	case 1:
+		return "ask for them once more; one more wrong answer ends the call"
+	}
+	return fmt.Sprintf("ask for them once more; %d more wrong answers end the call", n)
 }
 
 // ctlFailure is what there is to say of an error of ctl's.

@@ -72,6 +72,11 @@ func listen(c *ucli.Context) error {
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
 	}
+	if s.known {
+		if known, err := s.cache.List(); err == nil && len(known) == 0 {
+			q.put(0, call.Fault{Err: errNobodyKnown, Hint: "call those who should be able to, or let them call once with --accept ask"})
+		}
+	}
 	// Better now than when the first call comes.
 	if !s.echo {
 		if err := checkMic(s.mic); err != nil {
@@ -92,6 +97,8 @@ func listen(c *ucli.Context) error {
 	}
 	return p.run(c.Context, e, q)
 }
+
+var errNobodyKnown = errors.New("--accept known, and nobody is known: nobody can call")
 
 // checkMic finds out, as far as that goes without a call, whether spec can be
 // opened. A device that is there is not: its light would go on.

@@ -26,7 +26,8 @@ type phone struct {
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
 	vias   chan viaAnswer
-	viaFor int // the call that --verify-via was run for
+	viaFor int  // the call that --verify-via was run for
+	viaDue bool // and has not answered for yet
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -132,6 +133,10 @@ func (p *phone) show(items []item) {
 		}
 		if _, ok := i.e.(call.Ended); ok {
 			p.ended = true
+			if p.viaDue && i.id == p.viaFor {
+				p.viaDue = false
+				p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
+			}
 		}
 		p.screen.show(i.at, i.id, i.e)
 		p.reach.note(i.id, i.e)

@@ -34,6 +34,10 @@ type screen struct {
 	guarded bool // the keys have changed, and our microphone is closed
 	changed bool // the keys have changed, and nothing was verified in this call
 	risk    bool // which was accepted
+
+	another           bool   // a contact was dialled, and another installation has answered
+	called, answering string // the contact's name, and the ZID of that one
+
 	typing  *prompt
 	waiting string // what is being waited for
 	since   time.Time

@@ -23,6 +23,7 @@ func (s *screen) secured(e call.Secured) {
 	if s.ask != nil {
 		hint = "        (press v and type what you hear)"
 	}
+	s.another = e.Another
 	switch {
 	case e.Verified:
 		s.say(s.talk, "  the same installation as last time: no need to compare again (the words of this call: %s)", words)
@@ -67,6 +68,8 @@ func (s *screen) whom(e call.Secured) string {
 // standing is how far the peer can be trusted.
 func (s *screen) standing(e call.Secured) string {
 	switch {
+	case e.Another:
+		return s.paint(red, "NOT the installation that you called")
 	case e.Verified:
 		return s.paint(green, "verified")
 	case e.Continuity == "mismatch":
@@ -84,6 +87,7 @@ func (s *screen) keyChanged(e call.KeyChanged) {
 		who = name
 	}
 	s.changed = true
+	s.called, s.answering = name, e.ZID
 	if e.Another {
 		s.say(s.results, "%s", s.paint(red, "WARNING: this is not the installation you knew as "+who))
 		s.say(s.talk, "  Either %s uses another machine or began anew, or somebody else answers there.", who)
@@ -113,12 +117,16 @@ func (s *screen) guard(on bool) {
 
 // verified says that the SAS was compared.
 func (s *screen) verified(e call.Verified) {
-	how := "you typed what the other side read out"
+	how := "what the other side read out was typed"
 	if e.How == "via" {
 		how = "the command of --verify-via printed them"
 	}
 	s.say(s.results, "%s: the words are the same (%s)", s.paint(green, "verified"), how)
-	if s.changed {
+	switch {
+	case s.another:
+		s.say(s.talk, "  the name %s still is the other installation's; if it should be this one's from now on:", s.called)
+		s.say(s.talk, "  securecall contacts forget %s && securecall contacts rename %s %[1]s", quoted(s.called), s.answering)
+	case s.changed:
 		s.say(s.talk, "  the new keys are remembered from now on")
 	}
 	s.changed, s.guarded, s.risk = false, false, false

@@ -157,7 +157,7 @@ func (s *settings) named(name string) error {
 	if s.ephemeral {
 		return usagef("leave one of them out", "--ephemeral remembers nobody: there is no place for --name")
 	}
-	if err := zidcache.CheckName(name); err != nil {
+	if err := checkName(name); err != nil {
 		return usagef("a name is text that can be seen, at most 64 characters", "--name %q: %v", name, err)
 	}
 	r, known, err := s.cache.Named(name)

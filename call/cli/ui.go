@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -63,7 +64,11 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
 		s.ringing, s.talking, s.muted = false, true, false
-		s.say(s.talk, "answered: you can speak now%s", s.keyHint())
+		what := "answered: you can speak now"
+		if s.guarded {
+			what = "answered"
+		}
+		s.say(s.talk, "%s%s", what, s.keyHint())
 		s.wait(at, "in the call")
 	case call.Muted:
 		s.muted = e.On
@@ -190,13 +195,13 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		what = fmt.Sprintf("something answers at %s, but not with ZRTP", s.remote)
 		hint = "it is no securecall, and nothing was said to it; check address and port"
 	case call.ReasonRequire:
-		hint = "call without --require and compare the words by voice: the next call then knows the other side"
+		hint = "it is decided when keys are agreed, before anybody can compare: call without --require first, and compare the words by voice or --verify-via"
 	case call.ReasonKeysChanged:
 		what = "the other side's keys are not the expected ones, and nobody is here to decide"
 		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal and compare the words"
 	case call.ReasonSAS:
 		what = "the words are not the same: somebody may be in between, listening to both of you"
-		hint = "tell the other side by another way; call again over another network, and compare again"
+		hint = "tell the other side by another way; call again over another network, and compare again; a verification of before was taken away"
 	case call.ReasonKeys:
 		if errors.Is(e.Err, zrtp.ErrLargeCommit) {
 			hint = "--key-agreement X255 does without that packet, and without what guards against future quantum computers"
@@ -313,12 +318,13 @@ func diagnose(err error) diagnosis {
 			d.hint = bind.Hint + "; " + d.hint
 		}
 	case errors.As(err, &name):
-		d.hint, d.status = "check the spelling; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
+		d.hint, d.status = "check the spelling; no contact has that name either; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
 	case errors.Is(err, nat.ErrAddress):
 		d.hint, d.status = "a peer is host, host:port or [v6]:port", statusUsage
 	case errors.Is(err, nat.ErrNoRoute):
 		d.hint, d.status = "is this machine connected, and --bind an address of the peer's family?", int(call.ReasonUnreachable)
-	case errors.Is(err, errInterrupted):
+	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
+		d.what = errInterrupted.Error()
 		d.status = int(call.ReasonInterrupted)
 	case errors.Is(err, errStdoutGone):
 		d.status = int(call.ReasonNotPossible)

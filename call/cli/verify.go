@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -58,7 +59,7 @@ func (p *phone) askSAS(e *call.Endpoint) {
 func (p *phone) askRisk(e *call.Endpoint) {
 	s := p.screen
 	id := s.current
-	s.say(s.ask, "you would speak without knowing with whom, in this call only; nothing of it is remembered")
+	s.say(s.ask, "you would speak without knowing with whom, in this call only: the next one will warn you again")
 	s.prompt("to do so, type: "+riskPhrase, func(text string) {
 		if strings.ToLower(strings.Join(strings.Fields(text), " ")) != riskPhrase {
 			s.say(s.ask, "not accepted: your microphone stays closed")
@@ -94,11 +95,17 @@ func runVia(ctx context.Context, command []string, id int, answers chan<- viaAns
 		if lines.Scan() {
 			answer.line = strings.TrimSpace(lines.Text())
 		}
-		cancel() // the first line is all that is wanted
-		_ = cmd.Wait()
+		if answer.line != "" {
+			cancel() // the first line is all that is wanted
+		}
+		if err = cmd.Wait(); ctx.Err() != nil {
+			err = nil
+		}
 	}
 	switch {
 	case answer.line != "":
+	case ctx.Err() == context.DeadlineExceeded:
+		answer.why = fmt.Sprintf("not within %v", viaPatience)
 	case err != nil:
 		answer.why = err.Error()
 	default:
@@ -110,7 +117,7 @@ func runVia(ctx context.Context, command []string, id int, answers chan<- viaAns
 // startVia runs --verify-via for each call that has been secured.
 func (p *phone) startVia(ctx context.Context) {
 	if id := p.screen.current; p.s.verifyVia != nil && p.screen.sas != "" && id != p.viaFor {
-		p.viaFor = id
+		p.viaFor, p.viaDue = id, true
 		go runVia(ctx, p.s.verifyVia, id, p.vias)
 	}
 }
@@ -122,6 +129,9 @@ func (p *phone) notice(id int, what, hint string) {
 
 // via compares what --verify-via printed.
 func (p *phone) via(e *call.Endpoint, a viaAnswer) {
+	if a.id == p.viaFor {
+		p.viaDue = false
+	}
 	if a.line == "" {
 		p.notice(a.id, "--verify-via gave no answer ("+printable(a.why)+"): nothing is verified by it",
 			"try the command by itself; it must print the other side's SAS")
