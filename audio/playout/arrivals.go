@@ -25,9 +25,9 @@ type arrivals struct {
 	times [window]time.Duration // since the stream began
 	at    int                   // where the next one goes
 	n     int
-	count int // since clear
 
 	grow, shrink int // what the delay should be at least, and need not exceed; samples
+	short        int // what the recent packets alone ask for
 	least        int // the smallest lag
 }
 
@@ -37,7 +37,7 @@ const (
 	// In its first seconds a stream is not yet what it will be: sound devices
 	// are being opened, paths chosen. It is judged by its second half.
 	shortest = 5 * time.Second
-	few      = 200 // fewer packets than this do not say how many of a thousand will be late
+	few      = 500 // fewer packets than this do not say how many of a thousand will be late
 
 	// A packet in a thousand that comes too late is as bad as 30 ms more delay.
 	// By the E-model (ITU-T G.107, with Bpl = 25.1 of G.113 for G.711 with
@@ -46,9 +46,11 @@ const (
 	// because what is missing is heard at once and delay only in talking back.
 	lateWorth = 30 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
 
-	recent = 16 // packets that show a step or a burst
-	spared = 2  // of them may come late without being one
-	peaks  = 24 // the largest lags that are weighed against each other
+	recent = 16  // packets that show a step or a burst
+	spared = 2   // of them may come late without being one
+	leap   = 3   // packets in a row, faster than all before, that show a leap of the timestamps
+	faster = 100 // and a path that has become shorter
+	peaks  = 24  // the largest lags that are weighed against each other
 )
 
 // add takes in the lag of a packet that came at now.
@@ -56,7 +58,6 @@ func (a *arrivals) add(now time.Duration, lag int) {
 	a.lags[a.at], a.times[a.at] = int32(lag), now
 	a.at = (a.at + 1) % window
 	a.n = min(a.n+1, window)
-	a.count++
 	for keep := max(shortest, min(longest, now/2)); a.n > 1 && now-a.times[a.index(0)] > keep; {
 		a.n--
 	}
@@ -95,8 +96,8 @@ func (a *arrivals) weigh(low, high int) {
 	a.least = int(least)
 	late := lateWorth / max(few, a.n) // for one packet
 	ceiling := a.least + high
-	short := a.shortly(ceiling)
-	a.grow = a.clamp(max(short, cheapest(&top, late, ceiling)), low, ceiling)
+	a.short = a.shortly(ceiling)
+	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
 	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low, ceiling)
@@ -145,14 +146,33 @@ func (a *arrivals) shortly(ceiling int) int {
 	return int(top[spared])
 }
 
-// latest is the largest of the recent lags.
-func (a *arrivals) latest() int {
-	most := int32(math.MinInt32)
-	for i := range min(recent, a.n) {
-		most = max(most, a.lags[(a.at-1-i+window)%window])
+// leapt is by how much the last few packets were all faster than any but the
+// skipped last ones, and the largest lag of those few.
+func (a *arrivals) leapt(last, skipped int) (by, slowest int) {
+	if a.n <= skipped {
+		return 0, 0
 	}
-	return int(most)
+	few, fastest := int32(math.MinInt32), int32(math.MaxInt32)
+	for i := range a.n {
+		lag := a.lags[(a.at-1-i+window)%window]
+		if i < last {
+			few = max(few, lag)
+		} else if i >= skipped {
+			fastest = min(fastest, lag)
+		}
+	}
+	return int(fastest - few), int(few)
+}
+
+// rebase makes of the packets that were slower than that what they would have
+// been on a path that is faster by n samples.
+func (a *arrivals) rebase(slowest, n int) {
+	for i := range a.lags {
+		if a.lags[i] > int32(slowest) {
+			a.lags[i] -= int32(n)
+		}
+	}
 }
 
 // clear forgets them all.
-func (a *arrivals) clear() { a.at, a.n, a.count = 0, 0, 0 }
+func (a *arrivals) clear() { a.at, a.n = 0, 0 }

@@ -50,7 +50,7 @@ const (
 
 	stall    = 200 * time.Millisecond // a speaker that has not asked for so long hears nothing
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
-	catching = 25                     // Pops over which what was held back then may come in a lump
+	catching = 10                     // Pops over which what was held back then may come in a lump
 
 	patience  = 3                     // packets from far away that take the stream up anew there,
 	farSpread = 30 * time.Millisecond // if they come over so long a time
@@ -64,12 +64,13 @@ type Buffer struct {
 	stats    Stats
 
 	ring     ring
-	clock    uint32 // the timestamp of the next Pop, if there were no delay
-	delay    int    // samples; what is played next is this far behind clock
-	begun    bool   // there is a stream
-	sounding bool   // and something of it has been heard
-	popped   time.Time
-	gap      int // samples concealed up to now since something was heard
+	clock    uint32    // the timestamp of the next Pop, if there were no delay
+	delay    int       // samples; what is played next is this far behind clock
+	begun    bool      // there is a stream
+	sounding bool      // and something of it has been heard
+	popped   time.Time // when the last Pop was, or would have been
+	stalled  bool      // the speaker has not asked for a while
+	gap      int       // samples concealed up to now since something was heard
 
 	begin     time.Time // when the stream was first heard of
 	arrived   time.Time // when the last packet came
@@ -130,7 +131,7 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 		b.stats.Duplicated++
 		return
 	}
-	b.elapse(now)
+	b.elapse(now, false)
 	if !b.begun {
 		b.start(now, p.Timestamp)
 	}
@@ -168,7 +169,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload
 	if len(payload) == 0 || len(payload) > maxPayload {
 		return
 	}
-	b.elapse(now)
+	b.elapse(now, false)
 	if !b.begun || !b.near(timestamp, len(payload)) {
 		return
 	}
@@ -221,22 +222,29 @@ func (b *Buffer) note(now time.Time, timestamp uint32, n int, copied bool) {
 	b.waiting++
 }
 
-// elapse moves the clock on where the speaker has stopped asking: what it
-// would have played is over.
-func (b *Buffer) elapse(now time.Time) {
+// elapse moves the clock on where the speaker has stopped asking: the frames
+// that it would have played by now are over.
+func (b *Buffer) elapse(now time.Time, asked bool) {
 	if b.popped.IsZero() {
 		b.popped = now
 	}
 	idle := now.Sub(b.popped)
-	if idle < stall {
+	if idle < stall && !b.stalled {
 		return
 	}
-	frames := int(idle/audio.FrameDuration) - 1
+	b.stalled = !asked
+	frames := int(idle / audio.FrameDuration)
+	if asked {
+		frames-- // is the one that is asked for
+	}
+	if frames <= 0 {
+		return
+	}
+	b.settle(now)
 	b.popped = b.popped.Add(time.Duration(frames) * audio.FrameDuration)
 	if !b.begun {
 		return
 	}
-	b.settle(b.popped)
 	b.clock += uint32(frames * audio.FrameSamples)
 	b.ring.forget(b.next() - past)
 	if b.sounding {
@@ -253,22 +261,28 @@ func (b *Buffer) elapse(now time.Time) {
 // silence before the first packet and after a long gap. It reports whether f
 // holds received sound.
 func (b *Buffer) Pop(now time.Time, f *audio.Frame) bool {
-	b.elapse(now)
-	b.popped = now
+	b.elapse(now, true)
 	if !b.begun {
+		b.popped = now
 		*f = audio.Frame{}
 		return false
 	}
+	for i := range b.pending[:b.waiting] {
+		if p := &b.pending[i]; now.Sub(p.at) < marginal {
+			p.lag += audio.FrameSamples
+		}
+	}
 	b.settle(now)
+	b.popped = now
 	b.ring.forget(b.next() - past)
-	heard := audio.FrameSamples
+	heard, sounding := audio.FrameSamples, b.sounding
 	if b.gap == 0 && b.reshape(f) {
 		b.conceal.Heard(f[:])
 	} else {
 		heard = b.play(f)
 	}
 	b.clock += audio.FrameSamples
-	if b.sounding {
+	if sounding {
 		lost := heard < audio.FrameSamples/2
 		if lost {
 			b.stats.Lost++

@@ -11,12 +11,7 @@ import (
 func (b *Buffer) settle(now time.Time) {
 	came := b.pending[:b.waiting]
 	b.waiting = 0
-	for i := range came {
-		if now.Sub(came[i].at) < marginal {
-			came[i].lag += audio.FrameSamples
-		}
-	}
-	if len(came) > 0 && !b.catchesUp(came) {
+	if len(came) > 0 && !b.catchesUp(now, came) {
 		for _, p := range came {
 			b.arrivals.add(p.at.Sub(b.begin), p.lag)
 		}
@@ -26,7 +21,7 @@ func (b *Buffer) settle(now time.Time) {
 		b.settleFresh(came)
 	}
 	b.wait()
-	b.leap()
+	b.follow()
 	next := b.next()
 	for _, p := range came {
 		ahead := int(int32(p.timestamp - next))
@@ -50,9 +45,9 @@ func (b *Buffer) settle(now time.Time) {
 }
 
 // catchesUp tells whether came is what the path, or the program, had held
-// back during an outage and lets go in one lump. It says nothing about how late
-// packets will be from now on.
-func (b *Buffer) catchesUp(came []arrival) bool {
+// back during an outage and lets go in one lump: more sound than the time since
+// the last Pop. It says nothing about how late packets will be from now on.
+func (b *Buffer) catchesUp(now time.Time, came []arrival) bool {
 	if b.returning == 0 {
 		return false
 	}
@@ -61,7 +56,7 @@ func (b *Buffer) catchesUp(came []arrival) bool {
 	for _, p := range came {
 		held += p.n
 	}
-	if held <= 2*audio.FrameSamples {
+	if held <= count(now.Sub(b.popped))+2*audio.FrameSamples {
 		b.returning = 0
 	}
 	return b.returning > 0
@@ -83,6 +78,10 @@ func (b *Buffer) settleFresh(came []arrival) {
 		most = least
 	}
 	b.delay = most + max(b.min, min(b.max, b.spread/2))
+	// Packets shorter than a frame: there is to be enough for a whole one.
+	if n := b.ring.run(b.next(), audio.FrameSamples); n > 0 && b.spread == 0 && b.min == 0 {
+		b.delay += audio.FrameSamples - n
+	}
 	b.fresh = b.returning > 0
 }
 
@@ -95,21 +94,24 @@ func (b *Buffer) wait() {
 	}
 }
 
-// tooMuch is how many samples of delay beyond what any recent packet needed
-// are left out in a gap.
-const tooMuch = audio.SampleRate / 10
-
-// leap makes the delay shorter where that costs nothing: the sender's
-// timestamps have jumped, or it paused, and now sound waits behind a gap.
-func (b *Buffer) leap() {
-	if b.gap == 0 || b.arrivals.n < recent {
+// follow takes note of a path that has become shorter, or of timestamps that
+// have leapt ahead, before the window has forgotten how it was: what comes now
+// is all faster than anything before. In a gap it takes only a few packets to
+// say so, since they wait behind nothing.
+func (b *Buffer) follow() {
+	last, skipped := faster, faster
+	if b.gap > 0 {
+		last, skipped = leap, recent
+	} else if b.arrivals.short > b.delay-audio.FrameSamples {
 		return
 	}
-	excess := b.delay - b.arrivals.latest()
-	if excess < tooMuch {
+	by, slowest := b.arrivals.leapt(last, skipped)
+	if by < audio.FrameSamples {
 		return
 	}
-	if n := b.ring.hole(b.next(), reach); n < reach {
-		b.delay -= min(n, excess)
+	if hole := b.ring.hole(b.next(), reach); b.gap > 0 && hole < reach {
+		b.delay -= min(hole, by)
 	}
+	b.arrivals.rebase(slowest, by)
+	b.arrivals.weigh(b.min, b.max)
 }
