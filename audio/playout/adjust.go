@@ -10,8 +10,10 @@ const (
 	negligible = audio.SampleRate / 200
 	// In a pause any length is left out or put in at once, up to this.
 	pauseJump = audio.FrameSamples
-	// A frame this much weaker than the loudest (30 dB) is a pause.
+	// What is this much weaker than the loudest (30 dB), or weaker than -60 dBFS,
+	// is a pause.
 	pauseRatio = 1000
+	pausePower = 1 << 10
 	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
 
 	settled = 100 // Pops for which the delay is not made shorter after it grew, or at first: 2 s
@@ -72,7 +74,7 @@ func (a *adjuster) hear(pcm []int16) (pause bool) {
 		}
 		power /= piece
 		a.loudest = max(power, a.loudest-a.loudest>>11) // half of it in 14 s
-		pause = pause && power*pauseRatio <= a.loudest
+		pause = pause && power <= max(pausePower, a.loudest/pauseRatio)
 	}
 	return pause
 }

@@ -16,9 +16,10 @@ type concealer struct {
 // Heard takes note of sound that was there.
 func (c *concealer) Heard(pcm []int16) {
 	c.gap = 0
-	for _, s := range pcm {
-		c.last[c.at] = s
-		c.at = (c.at + 1) % len(c.last)
+	for len(pcm) > 0 {
+		n := copy(c.last[c.at:], pcm)
+		pcm = pcm[n:]
+		c.at = (c.at + n) % len(c.last)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"testing"
 	"time"
 
 	"securecall/audio"
@@ -23,6 +22,8 @@ type line struct {
 
 	seq    uint16
 	ts     uint32
+	voice  []int16       // what is said, over and over
+	from   int           // where in it that begins
 	length int           // samples of a packet
 	ppm    float64       // the sender's clock is slower by so much
 	phase  time.Duration // when the first packet is sent
@@ -39,7 +40,7 @@ type line struct {
 
 func newLine(seed uint64) *line {
 	return &line{
-		b: New(Config{}), begin: time.Unix(1000, 0), rand: rand.New(rand.NewPCG(seed, 7)),
+		b: New(Config{}), begin: time.Unix(1000, 0), rand: rand.New(rand.NewPCG(seed, 7)), voice: voice,
 		seq: 65000, ts: 1<<32 - 20000, length: audio.FrameSamples, phase: 15 * time.Millisecond,
 		path: func(time.Duration) (time.Duration, bool) { return 0, false },
 		pops: func(i int) time.Duration { return time.Duration(i) * frame },
@@ -52,15 +53,14 @@ type delivery struct {
 	copied *Packet
 }
 
-// voice is the speech that is said, over and over, as the peer's codec leaves
-// it.
+// voice is a few seconds of speech.
 var voice = speech.Samples()
 
 // say makes the next packet.
 func (l *line) say() Packet {
 	pcm := make([]int16, l.length)
 	for i := range pcm {
-		pcm[i] = voice[(len(l.said)+i)%len(voice)]
+		pcm[i] = l.voice[(l.from+len(l.said)+i)%len(l.voice)]
 	}
 	p := Packet{Seq: l.seq, Timestamp: l.ts, Law: audio.PCMA, Payload: make([]byte, l.length)}
 	p.Law.Encode(p.Payload, pcm)
@@ -182,5 +182,3 @@ func alike(said, heard []int16, most int) (shift int, best float64) {
 }
 
 func percent(part, whole uint64) float64 { return 100 * float64(part) / float64(max(1, whole)) }
-
-var _ = testing.Short

@@ -55,6 +55,7 @@ const (
 	patience  = 3                     // packets from far away that take the stream up anew there,
 	farSpread = 30 * time.Millisecond // if they come over so long a time
 
+	leisure  = 8                      // Pops after which the delay is weighed anew
 	splinter = audio.SampleRate / 400 // sound shorter than this inside a gap is not worth taking
 )
 
@@ -78,8 +79,9 @@ type Buffer struct {
 	pending   [64]arrival // since the last Pop
 	waiting   int         // how many
 	arrivals  arrivals
+	unweighed int  // Pops with arrivals since the delay was last weighed
 	returning int  // Pops for which packets may still come that were held back; 0: none
-	fresh     bool // the delay is not known yet, only
+	fresh     bool // the delay is not known yet
 	spread    int  // what it was beyond the fastest packets before the stream was taken up anew
 
 	far      int // packets from far away in a row
@@ -207,7 +209,7 @@ func (b *Buffer) start(now time.Time, timestamp uint32) {
 		b.begin = now
 	}
 	b.begun, b.fresh, b.returning = true, true, catching
-	b.clock, b.delay, b.waiting = timestamp, 0, 0
+	b.clock, b.delay, b.waiting, b.unweighed = timestamp, 0, 0, leisure
 	b.ring.clear(timestamp - past)
 	b.arrivals.clear()
 }
@@ -246,7 +248,11 @@ func (b *Buffer) elapse(now time.Time, asked bool) {
 		return
 	}
 	b.clock += uint32(frames * audio.FrameSamples)
-	b.ring.forget(b.next() - past)
+	if oldest := b.next() - past; frames < ringSize/audio.FrameSamples {
+		b.ring.forget(oldest)
+	} else {
+		b.ring.clear(oldest)
+	}
 	if b.sounding {
 		// What comes next does not follow what was heard last.
 		var unheard audio.Frame

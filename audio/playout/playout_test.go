@@ -1,6 +1,8 @@
 package playout
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ func TestCleanStreamIsUntouched(t *testing.T) {
 	for phase := time.Duration(0); phase < frame; phase += time.Millisecond / 2 {
 		l := newLine(1)
 		l.phase = phase
-		s := l.run(10 * time.Second)
+		s := l.run(5 * time.Second)
 		if s.Late+s.Duplicated+s.Reordered+s.Refused+s.Recovered != 0 || s.Stretched+s.Shrunk+s.Concealed != 0 {
 			t.Errorf("phase %v: %+v", phase, s)
 		}
@@ -40,9 +42,9 @@ func TestAlmostClean(t *testing.T) {
 		l.path = l.uniform(ms(2), ms(1.5))
 		pops := l.pops
 		l.pops = func(i int) time.Duration { return pops(i) + time.Duration(l.rand.Int64N(int64(ms(0.5)))) }
-		s := l.run(30 * time.Second)
-		if _, c := alike(l.said, l.heard, 400); c < 0.98 && s.Stretched+s.Shrunk == 0 {
-			t.Errorf("phase %v: correlation %.3f: %+v", l.phase, c, s)
+		s := l.run(20 * time.Second)
+		if index(l.heard, l.said[80_000:len(l.said)-3*audio.FrameSamples]) < 0 {
+			t.Errorf("phase %v: what is heard from ten seconds on is not what is said: %+v", l.phase, s)
 		}
 		if l.waits > ms(25) || s.Concealed > ms(20) || s.Stretched > ms(25) {
 			t.Errorf("phase %v: mean wait %v: %+v", l.phase, l.waits, s)
@@ -63,38 +65,53 @@ func TestOtherLengths(t *testing.T) {
 	}
 }
 
-// Issue 4, part 1: late loss under 0.5 % in steady jitter, with delay no
-// longer than jitter and the two grids of 20 ms ask for.
-func TestSteadyJitter(t *testing.T) {
-	for name, c := range map[string]struct {
-		path func(l *line) func(time.Duration) (time.Duration, bool)
-		mean time.Duration // how much of the wait is the path's doing
+// Issue 4, part 1: late loss under 0.5 % in steady jitter, with a delay no
+// longer than jitter and the two grids of 20 ms ask for, that rests. The log is
+// a table of what each kind of path costs.
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(l *line)
+		mean time.Duration // how much of the mean wait the path causes
+		lost float64       // percent of the frames that are lost whatever one does
 	}{
-		"10 ± 10":          {func(l *line) func(time.Duration) (time.Duration, bool) { return l.uniform(ms(10), ms(10)) }, ms(10)},
-		"40 ± 20":          {func(l *line) func(time.Duration) (time.Duration, bool) { return l.uniform(ms(40), ms(20)) }, ms(20)},
-		"40 ± 40":          {func(l *line) func(time.Duration) (time.Duration, bool) { return l.uniform(ms(40), ms(40)) }, ms(40)},
-		"normal, sigma 10": {func(l *line) func(time.Duration) (time.Duration, bool) { return l.normal(ms(50), ms(10)) }, ms(35)},
-		"normal, sigma 20": {func(l *line) func(time.Duration) (time.Duration, bool) { return l.normal(ms(80), ms(20)) }, ms(70)},
+		{"clean", func(*line) {}, 0, 0},
+		{"10 ± 10 ms", func(l *line) { l.path = l.uniform(ms(10), ms(10)) }, ms(10), 0},
+		{"40 ± 20 ms", func(l *line) { l.path = l.uniform(ms(40), ms(20)) }, ms(20), 0},
+		{"40 ± 40 ms", func(l *line) { l.path = l.uniform(ms(40), ms(40)) }, ms(40), 0},
+		{"50 ms, sigma 10 ms", func(l *line) { l.path = l.normal(ms(50), ms(10)) }, ms(35), 0},
+		{"80 ms, sigma 20 ms", func(l *line) { l.path = l.normal(ms(80), ms(20)) }, ms(70), 0},
+		{"40 ± 20 ms, packets of 10 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 80 }, ms(25), 0},
+		{"40 ± 20 ms, packets of 30 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 240 }, ms(25), 0},
+		{"40 ± 20 ms, packets of 60 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 480 }, ms(20), 0},
+		{"5 % loss", func(l *line) { l.path = l.lossy(l.path, 0.05, 1) }, 0, 5},
+		{"10 % loss in runs of 4", func(l *line) { l.path = l.lossy(l.path, 0.1, 4) }, 0, 10},
+		{"40 ± 20 ms, 5 % loss", func(l *line) { l.path = l.lossy(l.uniform(ms(40), ms(20)), 0.05, 1) }, ms(20), 5},
+		{"10 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.1, 1), 1 }, ms(20), 1},
+		{"20 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.2, 1), 1 }, ms(20), 4},
 	} {
-		for seed := range uint64(5) {
+		for seed := range uint64(2) {
+			const length = 40 * time.Second
 			l := newLine(seed)
-			l.phase = ms(float64(seed) * 4.1)
-			l.path = c.path(l)
-			s := l.run(2 * time.Minute)
-			t.Logf("%-17s mean wait %5.1f ms, late %.3f %%, concealed %.3f %%, stretched %v, shrunk %v", name,
-				l.waits.Seconds()*1000, percent(s.Late, s.Received), 100*s.Concealed.Seconds()/120, s.Stretched, s.Shrunk)
-			if late := percent(s.Late, s.Received); late >= 0.2 {
-				t.Errorf("%s: late %.3f %%: %+v", name, late, s)
+			l.phase = ms(float64(seed)*4.1 + 5)
+			c.set(l)
+			s := l.run(length)
+			late := percent(s.Late, s.Received)
+			concealed := 100 * float64(s.Concealed) / float64(length)
+			t.Logf("%-29s mean wait %5.1f ms, late %.3f %%, concealed %6.3f %%, stretched %4d ms, shrunk %3d ms", c.name,
+				l.waits.Seconds()*1000, late, concealed, s.Stretched.Milliseconds(), s.Shrunk.Milliseconds())
+			if late >= 0.2 {
+				t.Errorf("%s: late %.3f %%: %+v", c.name, late, s)
 			}
-			// Of the two seconds in which the jitter becomes known.
-			if s.Concealed > ms(400) {
-				t.Errorf("%s: %v concealed", name, s.Concealed)
+			// Up to 400 ms while the jitter becomes known.
+			if concealed > 1.25*c.lost+0.7 {
+				t.Errorf("%s: %.3f %% concealed: %+v", c.name, concealed, s)
 			}
 			if l.waits > c.mean+frame+marginal {
-				t.Errorf("%s: mean wait %v", name, l.waits)
+				t.Errorf("%s: mean wait %v", c.name, l.waits)
 			}
-			if s.Stretched+s.Shrunk > ms(400) {
-				t.Errorf("%s: no rest: %+v", name, s)
+			if s.Stretched+s.Shrunk > ms(150) {
+				t.Errorf("%s: no rest: %+v", c.name, s)
 			}
 		}
 	}
@@ -237,51 +254,57 @@ func TestTimestampsLeap(t *testing.T) {
 }
 
 // Issue 4: a sender's clock off by 200 ppm for an hour: no growing delay, no
-// drop-outs.
+// drop-outs. Five times that for twelve minutes is as far.
 func TestDrift(t *testing.T) {
-	for _, ppm := range []float64{-200, 200} {
-		for _, jitter := range []float64{0, 10} {
+	for _, c := range []struct {
+		ppm    float64
+		jitter float64 // ms
+		length time.Duration
+	}{{200, 0, time.Hour}, {-1000, 0, 12 * time.Minute}, {1000, 10, 12 * time.Minute}, {-1000, 10, 12 * time.Minute}} {
+		t.Run(fmt.Sprintf("%+v ppm, jitter %v ms", c.ppm, c.jitter), func(t *testing.T) {
+			t.Parallel()
 			l := newLine(1)
-			l.ppm = ppm
-			if jitter > 0 {
-				l.path = l.uniform(ms(20), ms(jitter))
+			if c.jitter > 0 {
+				l.path = l.uniform(ms(20), ms(c.jitter))
 			}
-			b := l.b
-			pcm := make([]byte, 160)
-			audio.PCMA.Encode(pcm, voice[3000:3160])
-			// An hour of packets one by one, in the memory of a few.
+			octets := make([]byte, audio.FrameSamples)
+			audio.PCMA.Encode(octets, voice[3000:3000+len(octets)])
+			// Packets one by one: an hour of them is too much to keep.
 			var f audio.Frame
-			var most time.Duration
-			step := time.Duration(float64(frame) * (1 + ppm/1e6))
-			sent, pop := l.phase, time.Duration(0)
 			var queue []delivery
-			for range 3600 * 50 {
-				for sent <= pop {
+			var most time.Duration
+			step := time.Duration(float64(frame) * (1 + c.ppm/1e6))
+			sent := l.phase
+			for pop := time.Duration(0); pop < c.length; pop += frame {
+				for ; sent <= pop; sent += step {
 					delay, _ := l.path(sent)
-					p := Packet{Seq: l.seq, Timestamp: l.ts, Payload: pcm, Law: audio.PCMA}
-					queue = append(queue, delivery{at: sent + delay, p: p})
+					queue = append(queue, delivery{at: sent + delay, p: Packet{Seq: l.seq, Timestamp: l.ts, Law: audio.PCMA, Payload: octets}})
 					l.seq++
-					l.ts += 160
-					sent += step
+					l.ts += audio.FrameSamples
 				}
-				slices.SortStableFunc(queue, func(a, b delivery) int { return int(a.at - b.at) })
-				for len(queue) > 0 && queue[0].at <= pop {
-					b.Push(l.begin.Add(queue[0].at), queue[0].p)
-					queue = slices.Delete(queue, 0, 1)
-				}
-				b.Pop(l.begin.Add(pop), &f)
-				most = max(most, b.stats.Delay)
-				pop += frame
+				queue = slices.DeleteFunc(queue, func(d delivery) bool {
+					if d.at <= pop {
+						l.b.Push(l.begin.Add(d.at), d.p)
+					}
+					return d.at <= pop
+				})
+				l.b.Pop(l.begin.Add(pop), &f)
+				most = max(most, l.b.stats.Delay)
 			}
-			s := b.Stats()
-			t.Logf("%+v ppm, jitter %v ms: largest wait %v, late %d, concealed %v, stretched %v, shrunk %v", ppm, jitter, most, s.Late, s.Concealed, s.Stretched, s.Shrunk)
-			if most > ms(41+2*jitter) || s.Late > 36 || s.Concealed > 3600*time.Millisecond/2 {
-				t.Errorf("%+v ppm, jitter %v ms: largest wait %v: %+v", ppm, jitter, most, s)
+			s := l.b.Stats()
+			t.Logf("largest wait %v, late %d, concealed %v, stretched %v, shrunk %v", most, s.Late, s.Concealed, s.Stretched, s.Shrunk)
+			// The window of 20 s remembers how late packets were before.
+			if most > ms(42+2*c.jitter+math.Abs(c.ppm)*0.02) || s.Late > s.Received/1000 || s.Concealed > c.length/1000 {
+				t.Errorf("largest wait %v: %+v", most, s)
 			}
-			if moved := (s.Stretched - s.Shrunk) * time.Duration(ppm/200); moved < ms(600) || moved > ms(800) {
-				t.Errorf("%+v ppm, jitter %v ms: 720 ms of drift, %v followed", ppm, jitter, moved)
+			moved := s.Stretched - s.Shrunk
+			if c.ppm < 0 {
+				moved = -moved
 			}
-		}
+			if moved < ms(600) || moved > ms(800) {
+				t.Errorf("720 ms of drift, %v followed", moved)
+			}
+		})
 	}
 }
 
@@ -376,7 +399,7 @@ func TestFirstPacketsReordered(t *testing.T) {
 	all := l.talk(0, 2*time.Second)
 	all[0].at, all[1].at = all[1].at, all[0].at
 	l.play(all, 2*time.Second)
-	if s := l.b.Stats(); index(l.heard, l.said[160:len(l.said)-480]) < 0 || s.Reordered+s.Late != 1 {
+	if s := l.b.Stats(); index(l.heard, l.said[4000:len(l.said)-480]) < 0 || s.Reordered+s.Late != 1 || s.Lost > 1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -400,7 +423,7 @@ func TestSlowFirstPacket(t *testing.T) {
 // A packet so far ahead that the ring would not hold it is refused; as far as
 // one is taken it does not reach around to what is played now.
 func TestFarAheadIsNotPlayedNow(t *testing.T) {
-	for ahead := uint32(reach - 1500); ahead < ringSize+1000; ahead += 20 {
+	for ahead := uint32(reach - 1500); ahead < reach+1000; ahead += 20 {
 		l := newLine(1)
 		all := l.talk(0, 2*time.Second)
 		stray := Packet{Seq: l.seq + 1, Timestamp: l.ts + ahead, Law: audio.PCMA, Payload: make([]byte, maxPayload)}

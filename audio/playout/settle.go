@@ -12,12 +12,18 @@ func (b *Buffer) settle(now time.Time) {
 	came := b.pending[:b.waiting]
 	b.waiting = 0
 	if len(came) > 0 && !b.catchesUp(now, came) {
+		more := false
 		for _, p := range came {
 			b.arrivals.add(p.at.Sub(b.begin), p.lag)
+			more = more || p.lag > b.arrivals.grow
 		}
-		b.arrivals.weigh(b.min, b.max)
+		// Only to grow is there any hurry.
+		if b.unweighed++; more || b.unweighed >= leisure {
+			b.unweighed = 0
+			b.arrivals.weigh(b.min, b.max)
+		}
 	}
-	if b.fresh {
+	if b.fresh && len(came) > 0 {
 		b.settleFresh(came)
 	}
 	b.wait()
@@ -32,7 +38,7 @@ func (b *Buffer) settle(now time.Time) {
 		case ahead+p.n <= 0:
 			b.stats.Late++
 		default:
-			waits := samples(max(0, ahead)) + now.Sub(p.at)
+			waits := samples(max(0, ahead)) + max(0, min(stall, now.Sub(p.at)))
 			if b.stats.Delay == 0 {
 				b.stats.Delay = waits
 			}
@@ -67,9 +73,6 @@ func (b *Buffer) catchesUp(now time.Time, came []arrival) bool {
 // it was taken up anew, so is half of what jitter had asked for: where in the
 // jitter its first packet was nobody knows.
 func (b *Buffer) settleFresh(came []arrival) {
-	if len(came) == 0 {
-		return
-	}
 	least, most := came[0].lag, came[0].lag
 	for _, p := range came {
 		least, most = min(least, p.lag), max(most, p.lag)
@@ -85,12 +88,19 @@ func (b *Buffer) settleFresh(came []arrival) {
 	b.fresh = b.returning > 0
 }
 
-// wait makes the delay longer where that costs nothing: something is being
-// concealed, and what is too late for the present delay is still there to be
-// heard instead. Nothing is heard twice.
+// wait makes the delay longer where that costs nothing: nothing has been heard
+// yet, or something is being concealed, and what is too late for the present
+// delay is still there to be heard instead. Nothing is heard twice.
 func (b *Buffer) wait() {
-	if b.gap > 0 && b.arrivals.grow > b.delay && b.arrivals.n > 0 {
-		b.delay += min(b.gap, b.arrivals.grow-b.delay)
+	if b.arrivals.n == 0 {
+		return
+	}
+	switch more := b.arrivals.grow - b.delay; {
+	case more <= 0:
+	case !b.sounding:
+		b.delay += more
+	default:
+		b.delay += min(b.gap, more)
 	}
 }
 
