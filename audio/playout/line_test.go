@@ -1,6 +1,7 @@
 package playout
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -154,14 +155,27 @@ func (l *line) lossy(path func(time.Duration) (time.Duration, bool), p, run floa
 	}
 }
 
-// index is where part is in whole.
+// index is where part is in whole; -1: nowhere.
 func index(whole, part []int16) int {
-	for i := 0; i+len(part) <= len(whole); i++ {
-		if whole[i] == part[0] && slices.Equal(whole[i:i+len(part)], part) {
-			return i
+	w, p := octets(whole), octets(part)
+	for from := 0; ; {
+		i := bytes.Index(w[from:], p)
+		switch {
+		case i < 0:
+			return -1
+		case (from+i)%2 == 0:
+			return (from + i) / 2
 		}
+		from += i + 1
 	}
-	return -1
+}
+
+func octets(pcm []int16) []byte {
+	b := make([]byte, 0, 2*len(pcm))
+	for _, s := range pcm {
+		b = append(b, byte(s), byte(s>>8))
+	}
+	return b
 }
 
 // alike is the best normalised correlation of heard with said, and the shift of

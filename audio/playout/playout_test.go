@@ -14,6 +14,7 @@ import (
 // for no longer than to the next Pop, or the one after where it comes right
 // before one.
 func TestCleanStreamIsUntouched(t *testing.T) {
+	t.Parallel()
 	for phase := time.Duration(0); phase < frame; phase += time.Millisecond / 2 {
 		l := newLine(1)
 		l.phase = phase
@@ -36,6 +37,7 @@ func TestCleanStreamIsUntouched(t *testing.T) {
 
 // A network as good as a LAN, with the unrest of schedulers at both ends.
 func TestAlmostClean(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(8) {
 		l := newLine(seed)
 		l.phase = time.Duration(seed) * 5 * time.Millisecond / 2
@@ -53,6 +55,7 @@ func TestAlmostClean(t *testing.T) {
 }
 
 func TestOtherLengths(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 7, 80, 160, 240, 320, 480} {
 		l := newLine(1)
 		l.length = n
@@ -69,6 +72,7 @@ func TestOtherLengths(t *testing.T) {
 // longer than jitter and the two grids of 20 ms ask for, that rests. The log is
 // a table of what each kind of path costs.
 func TestConditions(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		set  func(l *line)
@@ -91,7 +95,7 @@ func TestConditions(t *testing.T) {
 		{"20 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.2, 1), 1 }, ms(20), 4},
 	} {
 		for seed := range uint64(2) {
-			const length = 40 * time.Second
+			const length = 20 * time.Second
 			l := newLine(seed)
 			l.phase = ms(float64(seed)*4.1 + 5)
 			c.set(l)
@@ -104,7 +108,7 @@ func TestConditions(t *testing.T) {
 				t.Errorf("%s: late %.3f %%: %+v", c.name, late, s)
 			}
 			// Up to 400 ms while the jitter becomes known.
-			if concealed > 1.25*c.lost+0.7 {
+			if concealed > 1.3*c.lost+1 {
 				t.Errorf("%s: %.3f %% concealed: %+v", c.name, concealed, s)
 			}
 			if l.waits > c.mean+frame+marginal {
@@ -120,6 +124,7 @@ func TestConditions(t *testing.T) {
 // The path becomes longer: that is followed within a second, and nothing is
 // left out for it but what came while it was not known yet.
 func TestStepInDelay(t *testing.T) {
+	t.Parallel()
 	for _, step := range []float64{30, 60, 100, 200, 300, 600} {
 		l := newLine(1)
 		l.path = func(sent time.Duration) (time.Duration, bool) {
@@ -142,6 +147,7 @@ func TestStepInDelay(t *testing.T) {
 // The path becomes shorter: the delay follows, slowly, and all that is said is
 // heard.
 func TestStepBack(t *testing.T) {
+	t.Parallel()
 	for _, step := range []float64{30, 60, 100, 300} {
 		l := newLine(1)
 		l.path = func(sent time.Duration) (time.Duration, bool) {
@@ -160,6 +166,7 @@ func TestStepBack(t *testing.T) {
 // A burst of jitter for three seconds: it is followed within one, and forgotten
 // after a while.
 func TestBurstOfJitter(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(5) {
 		l := newLine(seed)
 		l.path = func(sent time.Duration) (time.Duration, bool) {
@@ -184,6 +191,7 @@ func TestBurstOfJitter(t *testing.T) {
 // The path holds everything back for a while and lets it go at once: it does
 // not stay late for that.
 func TestStall(t *testing.T) {
+	t.Parallel()
 	for _, stall := range []float64{250, 300, 500, 900, 2000, 5000, 10_000} {
 		l := newLine(1)
 		begin, end := 12*time.Second, 12*time.Second+ms(stall)
@@ -208,6 +216,7 @@ func TestStall(t *testing.T) {
 // Ten seconds of nothing, and the sender's clock went on meanwhile, or stood,
 // or began anew far away: back to the same delay within a second.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for name, jump := range map[string]uint32{
 		"went on": 500 * 160, "stood": 0, "hours ahead": 1 << 30, "hours back": 1<<32 - 8000*3600, "half": 1 << 31,
 	} {
@@ -238,6 +247,7 @@ func TestOutage(t *testing.T) {
 // The sender's timestamps leap, on a path that goes on: ahead by less than the
 // buffer holds, back by less than it remembers, and by hours.
 func TestTimestampsLeap(t *testing.T) {
+	t.Parallel()
 	for _, leap := range []int32{800, 2400, 5600, 8000, 9000, 20_000, 1 << 30, -160, -800, -2400, -4000, -5000, -9000, -1 << 30} {
 		l := newLine(1)
 		all := l.talk(0, 10*time.Second)
@@ -254,13 +264,14 @@ func TestTimestampsLeap(t *testing.T) {
 }
 
 // Issue 4: a sender's clock off by 200 ppm for an hour: no growing delay, no
-// drop-outs. Five times that for twelve minutes is as far.
+// drop-outs. Ten times that for six minutes is as far.
 func TestDrift(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		ppm    float64
 		jitter float64 // ms
 		length time.Duration
-	}{{200, 0, time.Hour}, {-1000, 0, 12 * time.Minute}, {1000, 10, 12 * time.Minute}, {-1000, 10, 12 * time.Minute}} {
+	}{{200, 0, time.Hour}, {-2000, 0, 6 * time.Minute}, {1000, 10, 6 * time.Minute}, {-1000, 10, 6 * time.Minute}} {
 		t.Run(fmt.Sprintf("%+v ppm, jitter %v ms", c.ppm, c.jitter), func(t *testing.T) {
 			t.Parallel()
 			l := newLine(1)
@@ -301,8 +312,10 @@ func TestDrift(t *testing.T) {
 			if c.ppm < 0 {
 				moved = -moved
 			}
-			if moved < ms(600) || moved > ms(800) {
-				t.Errorf("720 ms of drift, %v followed", moved)
+			// By whole frames, and as late as the window lets it.
+			drift := samples(int(math.Abs(c.ppm) / 1e6 * c.length.Seconds() * audio.SampleRate))
+			if moved < drift-ms(65) || moved > drift+ms(25) {
+				t.Errorf("%v of drift, %v followed", drift, moved)
 			}
 		})
 	}
@@ -311,6 +324,7 @@ func TestDrift(t *testing.T) {
 // The speaker does not ask for half a second, or ten: what is heard then is not
 // late for it.
 func TestSpeakerStalls(t *testing.T) {
+	t.Parallel()
 	for _, stall := range []time.Duration{ms(100), ms(500), ms(3000), ms(10_000)} {
 		l := newLine(1)
 		l.pops = func(i int) time.Duration {
@@ -336,6 +350,7 @@ func TestSpeakerStalls(t *testing.T) {
 
 // A device that asks for two frames every 40 ms, or five every 100.
 func TestSpeakerAsksInBursts(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{2, 3, 5} {
 		l := newLine(1)
 		l.pops = func(i int) time.Duration { return time.Duration(i/n*n) * frame }
@@ -423,7 +438,8 @@ func TestSlowFirstPacket(t *testing.T) {
 // A packet so far ahead that the ring would not hold it is refused; as far as
 // one is taken it does not reach around to what is played now.
 func TestFarAheadIsNotPlayedNow(t *testing.T) {
-	for ahead := uint32(reach - 1500); ahead < reach+1000; ahead += 20 {
+	t.Parallel()
+	for ahead := uint32(reach - 1500); ahead < reach+1000; ahead += 60 {
 		l := newLine(1)
 		all := l.talk(0, 2*time.Second)
 		stray := Packet{Seq: l.seq + 1, Timestamp: l.ts + ahead, Law: audio.PCMA, Payload: make([]byte, maxPayload)}
@@ -457,16 +473,17 @@ func TestStrayTimestamps(t *testing.T) {
 // A hundred times the packets that there should be, each of them new: they
 // cost their share of time and nothing else.
 func TestTooManyPackets(t *testing.T) {
+	t.Parallel()
 	l := newLine(1)
 	var all []delivery
-	for at := time.Duration(0); at < 5*time.Second; at += frame / 100 {
+	for at := time.Duration(0); at < 2*time.Second; at += frame / 100 {
 		all = append(all, delivery{at: at, p: l.say()})
 	}
 	l.said = nil
 	good := newLine(2)
 	good.seq, good.ts = l.seq+1000, l.ts+1<<30
-	all = append(all, good.talk(5*time.Second, 10*time.Second)...)
-	l.play(all, 10*time.Second)
+	all = append(all, good.talk(2*time.Second, 7*time.Second)...)
+	l.play(all, 7*time.Second)
 	if index(l.heard, good.said[3*audio.SampleRate:4*audio.SampleRate]) < 0 {
 		t.Errorf("a clean stream after it is not heard: %+v", l.b.Stats())
 	}

@@ -109,10 +109,10 @@ func (b *Buffer) wait() {
 // is all faster than anything before. In a gap it takes only a few packets to
 // say so, since they wait behind nothing.
 func (b *Buffer) follow() {
-	last, skipped := faster, faster
+	last, skipped := faster, faster+2*leisure // seen at least once while it is so
 	if b.gap > 0 {
 		last, skipped = leap, recent
-	} else if b.arrivals.short > b.delay-audio.FrameSamples {
+	} else if b.unweighed > 0 || b.arrivals.short > b.delay-audio.FrameSamples {
 		return
 	}
 	by, slowest := b.arrivals.leapt(last, skipped)
