@@ -34,7 +34,6 @@ type Stats struct {
 	Late       uint64 // arrived after their time had been played
 	Duplicated uint64
 	Reordered  uint64 // in time, but behind a packet with a higher number
-	Recovered  uint64
 	Lost       uint64 // frames played without: concealed, or silence
 	Refused    uint64 // nothing that could be played (length, far away in time)
 	Adjusted   uint64 // frames left out or put in because the clocks differ
