@@ -48,6 +48,7 @@ const (
 	timerPinned                // the peer that said Hello first has not got on with it
 	timerHeard                 // caller: media came, and so the callee has answered
 	timerReport                // the next RTCP report
+	timerLosses                // the next report of losses
 	timerStats                 // the next Stats event
 	timerSilence               // nothing valid heard
 	timerDuration              // Config.Duration
@@ -85,6 +86,8 @@ type core struct {
 
 	media   *media // nil until keys are there
 	control control
+	copies  redundancy
+	spoke   bool        // the peer has said something through call control
 	admit   func() bool // asks for the listener's slot; nil: a dialler
 
 	phase    phase
@@ -251,6 +254,8 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerReport:
 		c.sendRTCP(now, false)
 		c.at[timerReport] = now.Add(reportInterval(false))
+	case timerLosses:
+		c.reportLosses(now)
 	case timerStats:
 		c.tell(c.stats())
 		c.at[timerStats] = now.Add(statsInterval)

@@ -231,6 +231,7 @@ func (c *core) begin(now time.Time) {
 	c.phase, c.answered = talking, now
 	c.at[timerTimeout] = time.Time{}
 	c.at[timerStats] = now.Add(statsInterval)
+	c.at[timerLosses] = now.Add(reportEvery)
 	if c.conf.Duration > 0 {
 		c.at[timerDuration] = now.Add(c.conf.Duration)
 	}

@@ -128,6 +128,7 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 		c.media.drops.add(dropMalformed)
 		return
 	}
+	c.spoke = true
 	for _, m := range c.control.hear(d) {
 		c.hear(now, m)
 	}
@@ -136,6 +137,10 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 // hear acts on one call-control message of the peer. What does not fit the
 // phase, or is not known, is ignored.
 func (c *core) hear(now time.Time, m message) {
+	if m.word == wordLosses {
+		c.hearLosses(now, m.body)
+		return
+	}
 	if !c.caller || c.phase != ringing {
 		if m.word == wordHangup {
 			c.remoteBye(now)
@@ -154,6 +159,31 @@ func (c *core) hear(now time.Time, m message) {
 	case wordHangup:
 		c.remoteBye(now)
 	}
+}
+
+// reportLosses tells a peer that knows call control what we lose of its stream,
+// and so that it may send redundancy.
+func (c *core) reportLosses(now time.Time) {
+	c.at[timerLosses] = now.Add(reportEvery)
+	if !c.spoke {
+		return // another program, to which a callee says a few words in vain
+	}
+	m := c.media
+	m.redundant.Store(true)
+	m.mu.Lock()
+	r := lossReport{payload: redPayload, copies: maxCopies, lossCount: m.losses.take()}
+	m.mu.Unlock()
+	c.control.update(now, wordLosses, r.append(nil))
+}
+
+// hearLosses is told what the peer loses of ours.
+func (c *core) hearLosses(now time.Time, body []byte) {
+	r, err := parseLossReport(body)
+	if err != nil {
+		c.media.drops.add(dropMalformed)
+		return
+	}
+	c.media.scheme.Store(c.copies.hear(now, r).pack())
 }
 
 // remoteBye: the other side has left.

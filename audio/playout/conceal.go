@@ -2,8 +2,8 @@ package playout
 
 import "securecall/audio"
 
-// fade is how many samples it takes a concealed gap to become silent: 60 ms.
-const fade = 3 * audio.FrameSamples
+// fadeOut is how many samples it takes a concealed gap to become silent: 60 ms.
+const fadeOut = 3 * audio.FrameSamples
 
 // concealer stands in for missing samples by repeating the last 20 ms that
 // were heard, ever softer.
@@ -13,21 +13,25 @@ type concealer struct {
 	gap  int // samples missing in a row
 }
 
-// heard takes note of a sample that was there, and returns it.
-func (c *concealer) heard(s int16) int16 {
+// Heard takes note of sound that was there.
+func (c *concealer) Heard(pcm []int16) {
 	c.gap = 0
-	c.last[c.at] = s
-	c.at = (c.at + 1) % len(c.last)
-	return s
+	for len(pcm) > 0 {
+		n := copy(c.last[c.at:], pcm)
+		pcm = pcm[n:]
+		c.at = (c.at + n) % len(c.last)
+	}
 }
 
-// missing is the next sample of a gap.
-func (c *concealer) missing() int16 {
-	if c.gap >= fade {
-		return 0
+// Missing fills pcm with what stands in for the next samples of a gap.
+func (c *concealer) Missing(pcm []int16) {
+	for i := range pcm {
+		if c.gap >= fadeOut {
+			pcm[i] = 0
+			continue
+		}
+		// at is also the oldest sample: the one heard 20 ms before.
+		pcm[i] = int16(int(c.last[(c.at+c.gap)%len(c.last)]) * (fadeOut - c.gap) / fadeOut)
+		c.gap++
 	}
-	// at is also the oldest sample: the one heard 20 ms before.
-	s := int(c.last[(c.at+c.gap)%len(c.last)]) * (fade - c.gap) / fade
-	c.gap++
-	return int16(s)
 }
