@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/conceal"
 )
 
 // A Packet is one authenticated RTP packet of the stream.
@@ -89,7 +90,7 @@ type Buffer struct {
 	farStamp uint32
 
 	adjust  adjuster
-	conceal concealer
+	conceal conceal.Concealer
 	bursts  bursts
 	decoded [maxPayload]int16
 }
