@@ -122,7 +122,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 
 // config is what an endpoint needs to know of the flags.
 func (s *settings) config(q *queue, attended bool) call.Config {
-	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout}
+	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true}
 	return call.Config{
 		Mic:         func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
 		Speaker:     func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
