@@ -3,6 +3,7 @@ package call
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"securecall/audio"
@@ -77,8 +78,8 @@ var enough = [maxCopies]float64{0.003, 0.04, 0.12}
 const (
 	forget    = 0.8              // what a second leaves of the seconds before
 	slackTime = 15 * time.Second // for which a smaller loss has to last
-	tooMuch   = 1.5              // times the loss, once there is more to carry: the path is too narrow
 	backOff   = time.Minute
+	trialTime = 5 * time.Second // how long a new copy has to show that the path can carry it
 )
 
 // redundancy decides the scheme from the peer's reports. Control owns it.
@@ -87,9 +88,40 @@ type redundancy struct {
 
 	expected, lost, runs float64 // of the last seconds
 	high                 time.Time
-	before               float64   // the loss when the last copy was added
-	raised               time.Time // and when
+	trial                trial
 	narrow               time.Time // until when no copy is added
+}
+
+// A trial tells whether the path carries what was last added.
+type trial struct {
+	until          time.Time // over, if this is
+	from           uint8     // copies before it
+	bound          float64   // the share of packets that might have been lost before
+	run            float64   // how many are lost at a time
+	expected, lost float64   // since
+}
+
+// begin takes the few losses seen so far for no more than they say: by chance
+// two fewer may have been lost than were to be expected, and one at a time.
+func (t *trial) begin(now time.Time, from uint8, expected, lost, runs float64) {
+	*t = trial{until: now.Add(trialTime), from: from, bound: (lost + 2) / expected, run: max(2, lost/max(1, runs))}
+}
+
+// failed takes in a report and tells whether so much more is lost now, since the
+// trial began or in this second, that it cannot be chance.
+func (t *trial) failed(now time.Time, r lossReport) bool {
+	if now.After(t.until) {
+		return false
+	}
+	t.expected += float64(r.expected)
+	t.lost += float64(r.lost)
+	return t.beyond(t.expected, t.lost) || t.beyond(float64(r.expected), float64(r.lost))
+}
+
+// beyond: half as much again, and three standard deviations.
+func (t *trial) beyond(expected, lost float64) bool {
+	most := 1.5 * t.bound * expected
+	return lost > most+3*math.Sqrt(2*most*t.run)
 }
 
 // hear takes in a report and returns the scheme from now on.
@@ -111,12 +143,14 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	switch {
 	case have > limit:
 		d.now.copies = uint8(limit)
-	case have > 0 && !d.raised.IsZero() && now.Sub(d.raised) <= 5*time.Second && loss > 0.05 && loss > tooMuch*d.before:
+	case have > 0 && d.trial.failed(now, r):
 		// More packets are lost since each of them is larger.
-		d.now.copies, d.raised, d.narrow = d.now.copies-1, time.Time{}, now.Add(backOff)
+		d.now.copies, d.trial, d.narrow = min(d.now.copies, d.trial.from), trial{}, now.Add(backOff)
 	case want > have && !now.Before(d.narrow):
-		d.before, d.raised, d.high = loss, now, now
-		d.now.copies = uint8(want)
+		if now.After(d.trial.until) {
+			d.trial.begin(now, d.now.copies, d.expected, d.lost, d.runs)
+		}
+		d.now.copies, d.high = uint8(want), now
 	case want >= have || loss*2 > enough[have-1]:
 		d.high = now
 	case now.Sub(d.high) >= slackTime:

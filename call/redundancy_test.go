@@ -129,18 +129,64 @@ func TestRedundancyFollowsLoss(t *testing.T) {
 func TestRedundancyGivesWay(t *testing.T) {
 	now := time.Unix(1000, 0)
 	var d redundancy
-	if s := steady(&d, &now, 4, 4, 4); s.copies != 2 {
+	if s := steady(&d, &now, 1, 4, 4); s.copies != 2 {
 		t.Fatalf("%+v", s)
 	}
 	s := steady(&d, &now, 2, 25, 5)
 	if s.copies >= 2 {
 		t.Errorf("%d copies where they are what is lost", s.copies)
 	}
-	if again := steady(&d, &now, 30, 20, 5); again.copies > s.copies {
+	if again := steady(&d, &now, 30, 20, 10); again.copies > s.copies {
 		t.Errorf("%d copies again after 30 s", again.copies)
 	}
-	if again := steady(&d, &now, 40, 20, 5); again.copies <= s.copies {
+	if again := steady(&d, &now, 40, 20, 10); again.copies <= s.copies {
 		t.Errorf("%d copies for ever", again.copies)
+	}
+}
+
+// Loss that comes and goes by chance, one at a time or in bursts, is not taken
+// for a path that is too narrow.
+func TestRedundancyStaysUnderSteadyLoss(t *testing.T) {
+	for _, c := range []struct {
+		loss, run float64
+		copies    uint8
+	}{{0.01, 1, 1}, {0.03, 1, 1}, {0.05, 1, 1}, {0.1, 1, 2}, {0.2, 1, 3}, {0.05, 4, 1}, {0.1, 4, 1}} {
+		without, all := 0, 0
+		for seed := range uint64(100) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			var d redundancy
+			now, lost := time.Unix(1000, 0), false
+			for second := range 60 {
+				report := lossReport{redPayload, maxCopies, lossCount{expected: 50}}
+				for range 50 {
+					// Gilbert's two states.
+					p := c.loss / (1 - c.loss) / c.run
+					if lost {
+						p = 1 - 1/c.run
+					}
+					if c.run == 1 {
+						p = c.loss
+					}
+					was := lost
+					if lost = r.Float64() < p; lost {
+						report.lost++
+						if !was {
+							report.runs++
+						}
+					}
+				}
+				now = now.Add(time.Second)
+				s := d.hear(now, report)
+				if second >= 10 {
+					if all++; s.copies < c.copies {
+						without++
+					}
+				}
+			}
+		}
+		if without*25 > all {
+			t.Errorf("loss of %v in runs of %v: fewer than %d copies in %d of %d seconds", c.loss, c.run, c.copies, without, all)
+		}
 	}
 }
 
