@@ -54,6 +54,11 @@ type media struct {
 	received  uint64
 }
 
+// leastDelay is a frame: what a sound server is late with its requests now and
+// then, and a scheduler with us, is then no reason to change the delay in
+// mid-word.
+const leastDelay = audio.FrameDuration
+
 func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq uint16, timestamp uint32) *media {
 	return &media{
 		srtp:  s,
@@ -70,7 +75,7 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq ui
 		past:   newHistory(law),
 		packet: make([]byte, 0, maxDatagram),
 		plain:  make([]byte, 0, maxDatagram),
-		buffer: playout.New(playout.Config{}),
+		buffer: playout.New(playout.Config{Min: leastDelay}),
 	}
 }
 

@@ -16,12 +16,14 @@ const (
 	pausePower = 1 << 10
 	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
 
-	settled = 100 // Pops for which the delay is not made shorter after it grew, or at first: 2 s
-	patient = 50  // Pops for which a little too much delay waits for a pause: 1 s
+	overtureSettled = 10  // Pops, as long as nothing but silence has come
+	settled         = 100 // Pops for which the delay is not made shorter after it grew, or at first: 2 s
+	patient         = 50  // Pops for which a little too much delay waits for a pause: 1 s
 )
 
 // adjuster decides when the speech is stretched or shrunk.
 type adjuster struct {
+	spoken  bool  // something was louder than a pause
 	loudest int64 // mean square of the loudest frames, slowly forgotten
 	calm    int   // Pops since the delay last had to grow
 	wanted  int   // Pops for which it has been to be shorter
@@ -47,7 +49,11 @@ func (b *Buffer) reshape(f *audio.Frame) bool {
 		a.calm, a.wanted = 0, 0
 		return b.longer(f, grow)
 	}
-	if a.calm++; a.calm < settled || shrink < negligible {
+	least := settled
+	if !a.spoken {
+		least = overtureSettled
+	}
+	if a.calm++; a.calm < least || shrink < negligible {
 		a.wanted, a.pressed = 0, 0
 		b.listen()
 		return false
@@ -73,6 +79,7 @@ func (a *adjuster) hear(pcm []int16) (pause bool) {
 			power += int64(s) * int64(s)
 		}
 		power /= piece
+		a.spoken = a.spoken || power > pausePower
 		a.loudest = max(power, a.loudest-a.loudest>>11) // half of it in 14 s
 		pause = pause && power <= max(pausePower, a.loudest/pauseRatio)
 	}

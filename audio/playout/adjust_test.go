@@ -26,13 +26,15 @@ func TestNoClicks(t *testing.T) {
 		for _, growing := range []bool{false, true} {
 			l := newLine(1)
 			l.from = start * 9000
+			length := 30 * time.Second
 			if growing {
 				// A sender far too slow: every other second the delay must grow.
 				l.ppm = 9000
 			} else {
 				l.path = shift(10*time.Second, -ms(300))
+				length = 40 * time.Second // what came beside the new path is forgotten after 20
 			}
-			s := l.run(30 * time.Second)
+			s := l.run(length)
 			if growing && s.Stretched < ms(200) || !growing && s.Shrunk < ms(250) || s.Concealed > ms(10) {
 				t.Fatalf("hardly stretched or shrunk, or concealed: %+v", s)
 			}

@@ -29,22 +29,25 @@ type arrivals struct {
 	grow, shrink int // what the delay should be at least, and need not exceed; samples
 	short        int // what the recent packets alone ask for
 	least        int // the smallest lag
+	silent       bool
 }
 
 const (
 	window  = 1 << 10 // packets
 	longest = 20 * time.Second
-	// In its first seconds a stream is not yet what it will be: sound devices
-	// are being opened, paths chosen. It is judged by its second half.
+	// In its first second a stream is not yet what it will be: sound devices are
+	// being opened, paths chosen. That is forgotten sooner; and before the first
+	// word nothing is lost by following each of its moods.
+	overture = time.Second
 	shortest = 5 * time.Second
-	few      = 500 // fewer packets than this do not say how many of a thousand will be late
+	few      = 1000 // fewer packets than this do not say how many of a thousand will be late
 
-	// A packet in a thousand that comes too late is as bad as 30 ms more delay.
-	// By the E-model (ITU-T G.107, with Bpl = 25.1 of G.113 for G.711 with
-	// concealment) it would be 15 ms: 1 % loss costs 3.6 of R, and 1 ms of delay
-	// 0.024 below the 177 ms where it begins to be felt. Twice that,
-	// because what is missing is heard at once and delay only in talking back.
-	lateWorth = 30 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
+	// A packet in a thousand that comes too late is as bad as 19 ms more delay. By
+	// the E-model (ITU-T G.107, with Bpl = 25.1 of G.113 for G.711 with
+	// concealment) it would be 15: 1 % loss costs 3.6 of R, and 1 ms of delay
+	// 0.024 below the 177 ms where it begins to be felt. And less than a
+	// frame: a whim of a scheduler is concealed rather than followed.
+	lateWorth = 19 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
 
 	recent = 16  // packets that show a step or a burst
 	spared = 2   // of them may come late without being one
@@ -53,14 +56,27 @@ const (
 	peaks  = 24  // the largest lags that are weighed against each other
 )
 
-// add takes in the lag of a packet that came at now.
-func (a *arrivals) add(now time.Duration, lag int) {
+// add takes in the lag of a packet that came at now; silent: nothing but silence
+// has come yet.
+func (a *arrivals) add(now time.Duration, lag int, silent bool) {
+	a.silent = silent
 	a.lags[a.at], a.times[a.at] = int32(lag), now
 	a.at = (a.at + 1) % window
 	a.n = min(a.n+1, window)
-	for keep := max(shortest, min(longest, now/2)); a.n > 1 && now-a.times[a.index(0)] > keep; {
+	for a.n > 1 && now-a.times[a.index(0)] > a.keep() {
 		a.n--
 	}
+}
+
+// keep is for how long the oldest is remembered.
+func (a *arrivals) keep() time.Duration {
+	switch {
+	case a.silent:
+		return overture
+	case a.times[a.index(0)] < overture:
+		return shortest
+	}
+	return longest
 }
 
 // index is the place of the i'th oldest.
@@ -95,6 +111,9 @@ func (a *arrivals) weigh(low, high int) {
 	}
 	a.least = int(least)
 	late := lateWorth / max(few, a.n) // for one packet
+	if a.silent {
+		late = high // delay costs nothing yet
+	}
 	ceiling := a.least + high
 	a.short = a.shortly(ceiling)
 	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)

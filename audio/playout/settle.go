@@ -14,7 +14,7 @@ func (b *Buffer) settle(now time.Time) {
 	if len(came) > 0 && !b.catchesUp(now, came) {
 		more := false
 		for _, p := range came {
-			b.arrivals.add(p.at.Sub(b.begin), p.lag)
+			b.arrivals.add(p.at.Sub(b.begin), p.lag, !b.adjust.spoken)
 			more = more || p.lag > b.arrivals.grow
 		}
 		// Only to grow is there any hurry.
