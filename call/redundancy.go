@@ -102,9 +102,9 @@ type trial struct {
 }
 
 // begin takes the few losses seen so far for no more than they say: by chance
-// two fewer may have been lost than were to be expected, and one at a time.
+// two fewer may have been lost than were to be expected, and in shorter runs.
 func (t *trial) begin(now time.Time, from uint8, expected, lost, runs float64) {
-	*t = trial{until: now.Add(trialTime), from: from, bound: (lost + 2) / expected, run: max(2, lost/max(1, runs))}
+	*t = trial{until: now.Add(trialTime), from: from, bound: (lost + 2) / expected, run: max(4, lost/max(1, runs))}
 }
 
 // failed takes in a report and tells whether so much more is lost now, since the

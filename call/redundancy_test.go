@@ -132,7 +132,7 @@ func TestRedundancyGivesWay(t *testing.T) {
 	if s := steady(&d, &now, 1, 4, 4); s.copies != 2 {
 		t.Fatalf("%+v", s)
 	}
-	s := steady(&d, &now, 2, 25, 5)
+	s := steady(&d, &now, 3, 25, 5)
 	if s.copies >= 2 {
 		t.Errorf("%d copies where they are what is lost", s.copies)
 	}
