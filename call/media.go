@@ -54,10 +54,10 @@ type media struct {
 	received  uint64
 }
 
-// leastDelay is a frame: what a sound server is late with its requests now and
-// then, and a scheduler with us, is then no reason to change the delay in
-// mid-word.
-const leastDelay = audio.FrameDuration
+// leastDelay is a frame and some: what a sound server is late with its requests
+// now and then, and a scheduler with us, is then no reason to change the delay
+// in mid-word.
+const leastDelay = 28 * time.Millisecond
 
 func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq uint16, timestamp uint32) *media {
 	return &media{

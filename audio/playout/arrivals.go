@@ -22,6 +22,7 @@ import (
 // nothing else must follow it.
 type arrivals struct {
 	lags  [window]int32
+	came  [window]int32         // the same to the sample, without the grid
 	times [window]time.Duration // since the stream began
 	at    int                   // where the next one goes
 	n     int
@@ -29,6 +30,7 @@ type arrivals struct {
 	grow, shrink int // what the delay should be at least, and need not exceed; samples
 	short        int // what the recent packets alone ask for
 	least        int // the smallest lag
+	mean         int // of came
 	silent       bool
 }
 
@@ -49,18 +51,19 @@ const (
 	// frame: a whim of a scheduler is concealed rather than followed.
 	lateWorth = 19 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
 
-	recent = 16  // packets that show a step or a burst
-	spared = 2   // of them may come late without being one
-	leap   = 3   // packets in a row, faster than all before, that show a leap of the timestamps
-	faster = 100 // and a path that has become shorter
-	peaks  = 24  // the largest lags that are weighed against each other
+	recent = 16                     // packets that show a step or a burst
+	spared = 2                      // of them may come late without being one
+	leap   = 3                      // packets in a row, faster than all before, that show a leap of the timestamps
+	faster = 100                    // and a path that has become shorter
+	doubt  = audio.FrameSamples / 2 // what may come and go without the delay following
+	peaks  = 24                     // the largest lags that are weighed against each other
 )
 
-// add takes in the lag of a packet that came at now; silent: nothing but silence
-// has come yet.
-func (a *arrivals) add(now time.Duration, lag int, silent bool) {
+// add takes in the lag of a packet that came at now, and what it was when it came;
+// silent: nothing but silence has come yet.
+func (a *arrivals) add(now time.Duration, lag, came int, silent bool) {
 	a.silent = silent
-	a.lags[a.at], a.times[a.at] = int32(lag), now
+	a.lags[a.at], a.came[a.at], a.times[a.at] = int32(lag), int32(came), now
 	a.at = (a.at + 1) % window
 	a.n = min(a.n+1, window)
 	for a.n > 1 && now-a.times[a.index(0)] > a.keep() {
@@ -110,6 +113,11 @@ func (a *arrivals) weigh(low, high int) {
 		}
 	}
 	a.least = int(least)
+	sum := 0
+	for i := range a.n {
+		sum += int(a.came[a.index(i)])
+	}
+	a.mean = sum / max(1, a.n)
 	late := lateWorth / max(few, a.n) // for one packet
 	if a.silent {
 		late = high // delay costs nothing yet
@@ -119,11 +127,17 @@ func (a *arrivals) weigh(low, high int) {
 	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
-	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low, ceiling)
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low, doubt), ceiling)
 }
 
+// clamp keeps the delay from low beyond what packets need on average, in whole
+// frames beyond what the fastest got, to ceiling.
 func (a *arrivals) clamp(delay, low, ceiling int) int {
-	return max(a.least+low, min(ceiling, delay))
+	floor := a.least
+	if more := a.mean + low - floor; low > 0 && more > 0 {
+		floor += (more + audio.FrameSamples - 1) / audio.FrameSamples * audio.FrameSamples
+	}
+	return max(floor, min(ceiling, delay))
 }
 
 // cheapest is the lag at which delay and what is late for it cost least; late
@@ -189,6 +203,7 @@ func (a *arrivals) rebase(slowest, n int) {
 	for i := range a.lags {
 		if a.lags[i] > int32(slowest) {
 			a.lags[i] -= int32(n)
+			a.came[i] -= int32(n)
 		}
 	}
 }

@@ -32,11 +32,10 @@ type Packet struct {
 	Payload   []byte    // G.711 octets, one a sample; borrowed for the call only
 }
 
-// Config of a Buffer. A packet's delay is counted beyond that of the fastest
-// packets of the last seconds.
+// Config of a Buffer, for what the packets of the last seconds wait.
 type Config struct {
-	Min time.Duration // never aim for less delay than this
-	Max time.Duration // never for more: 500 ms if zero, and at most
+	Min time.Duration // never aim for less than this on average
+	Max time.Duration // never for more than this for the fastest: 500 ms if zero, and at most
 }
 
 const (

@@ -14,7 +14,12 @@ func (b *Buffer) settle(now time.Time) {
 	if len(came) > 0 && !b.catchesUp(now, came) {
 		more := false
 		for _, p := range came {
-			b.arrivals.add(p.at.Sub(b.begin), p.lag, !b.adjust.spoken)
+			waited := now.Sub(p.at)
+			came := p.lag - count(waited)
+			if waited < marginal {
+				came -= audio.FrameSamples
+			}
+			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
 			more = more || p.lag > b.arrivals.grow
 		}
 		// Only to grow is there any hurry.
