@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/playout"
 	"securecall/crypto/zidcache"
 	"securecall/crypto/zrtp"
 	"securecall/crypto/zrtp/wire"
@@ -51,6 +52,9 @@ type Config struct {
 	// OnEvent is told each event, in order, by one goroutine; it must not
 	// wait. id numbers the call within the endpoint; 0: not about a call.
 	OnEvent func(id int, e Event)
+
+	// tap sees the sound of the peer as it goes into playout: for tests.
+	tap func(playout.Packet)
 
 	guesses *guesses // a listener's limit for strangers; nil: a dialler
 }

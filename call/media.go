@@ -34,6 +34,7 @@ type media struct {
 	octets  atomic.Uint64
 	clock   atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
 	scheme  atomic.Uint32 // of our redundancy, by control
+	tap     func(playout.Packet)
 	// redundant: the peer has been told in which payload type to send redundancy.
 	redundant atomic.Bool
 
@@ -136,12 +137,16 @@ func (m *media) receive(now time.Time, packet []byte) {
 	m.received++
 	m.reception.count(m.in.SequenceNumber, m.in.Timestamp, arrival)
 	m.losses.add(m.in.SequenceNumber)
-	m.buffer.Push(now, playout.Packet{
+	p := playout.Packet{
 		Seq:       m.in.SequenceNumber,
 		Timestamp: m.in.Timestamp,
 		Law:       law,
 		Payload:   payload,
-	})
+	}
+	if m.tap != nil {
+		m.tap(p)
+	}
+	m.buffer.Push(now, p)
 	for _, b := range earlier {
 		if law, ok := lawOf(b.Type); ok {
 			m.buffer.Recover(now, m.in.Timestamp-b.Offset, law, b.Payload)

@@ -143,6 +143,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	seq, timestamp := binary.BigEndian.Uint16(b[:])>>1, binary.BigEndian.Uint32(b[2:])
 	c.client, c.peerSSRC = k.Client, k.SSRC
 	c.media = newMedia(now, s, c.conf.Law, c.ssrc, seq, timestamp)
+	c.media.tap = c.conf.tap
 
 	role := "initiator"
 	own, other, _ := sas.Halves(c.trust.sasType, c.trust.sas)
