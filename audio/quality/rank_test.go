@@ -230,7 +230,7 @@ func TestRanksAsMeasured(t *testing.T) {
 
 	var away, estimate []float64
 	for _, c := range conditions {
-		const seeds = 3
+		const seeds = 2
 		d, m := 0., 0.
 		for seed := range uint64(seeds) {
 			heard, s := c.call(seed, said)
