@@ -100,7 +100,12 @@ type core struct {
 	sawReport time.Time // when the peer's last sender report came,
 	reportNTP uint32    // and its timestamp
 	rtt       time.Duration
-	peerLoss  float64
+
+	peerLoss     float64 // what the peer says of our stream
+	peerJitter   time.Duration
+	peer         PeerReport
+	sawReference time.Time // when the peer's last receiver reference time came (RFC 3611, Section 4.4),
+	referenceNTP uint32    // and what it is
 
 	received, spent int // bytes, until the peer's address is proven
 	drops           drops
@@ -252,7 +257,7 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerPinned:
 		c.unpin(now)
 	case timerReport:
-		c.sendRTCP(now, false)
+		c.sendReport(now)
 		c.at[timerReport] = now.Add(reportInterval(false))
 	case timerLosses:
 		c.reportLosses(now)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"securecall/audio"
 	"securecall/crypto/sas"
 	"securecall/crypto/srtp"
 	"securecall/crypto/zrtp"
@@ -379,7 +380,10 @@ func (c *core) silence(now time.Time) {
 
 // stats are the figures of the call so far.
 func (c *core) stats() Stats {
-	s := Stats{RTT: c.rtt, PeerLoss: c.peerLoss, Dropped: map[string]uint64{}}
+	s := Stats{
+		RTT: c.rtt, PeerLoss: c.peerLoss, PeerJitter: c.peerJitter, Peer: c.peer,
+		Redundancy: int(c.copies.now.copies), Dropped: map[string]uint64{},
+	}
 	maps.Copy(s.Dropped, c.session.Drops())
 	c.drops.into(s.Dropped)
 	m := c.media
@@ -391,11 +395,18 @@ func (c *core) stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Received = m.received
-	s.Jitter = time.Duration(m.reception.jitter / 8000 * float64(time.Second))
+	s.Jitter = time.Duration(m.reception.jitter / audio.SampleRate * float64(time.Second))
 	if e := m.reception.expected(); e > 0 {
 		s.Loss = 100 * float64(m.reception.lost()) / float64(e)
 	}
 	s.Playout = m.buffer.Stats()
 	s.PlayoutDelay, s.Concealed = s.Playout.Delay, s.Playout.Concealed
+	s.Recovered = time.Duration(s.Playout.Recovered) * audio.FrameDuration
+	if s.Playout.Frames > 0 {
+		way := s.connection()
+		s.MOS = way.MOS()
+		way.Delay = 0
+		s.MOSListening = way.MOS()
+	}
 	return s
 }

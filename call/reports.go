@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"securecall/audio"
 )
 
 // sendRTCP queues one compound packet: a report and our name always (RFC
-// 3550, Section 6.1), call control if the peer knows it and any is due, and
-// BYE at the end.
-func (c *core) sendRTCP(now time.Time, bye bool) {
+// 3550, Section 6.1), then what else there is, call control if the peer knows
+// it and any is due, and BYE at the end.
+func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	m := c.media
 	var blocks []rtcp.ReceptionReport
 	m.mu.Lock()
@@ -21,7 +23,7 @@ func (c *core) sendRTCP(now time.Time, bye bool) {
 	m.mu.Unlock()
 	if len(blocks) > 0 && !c.sawReport.IsZero() {
 		blocks[0].LastSenderReport = c.reportNTP
-		blocks[0].Delay = uint32(now.Sub(c.sawReport) * 65536 / time.Second)
+		blocks[0].Delay = since(c.sawReport, now)
 	}
 
 	var packets []rtcp.Packet
@@ -37,6 +39,7 @@ func (c *core) sendRTCP(now time.Time, bye bool) {
 		Source: c.ssrc,
 		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.cname}},
 	}}})
+	packets = append(packets, more...)
 	if c.ours() {
 		data := c.control.take(now).append(nil)
 		packets = append(packets, &rtcp.ApplicationDefined{SSRC: c.ssrc, Name: appName, Data: data})
@@ -80,6 +83,8 @@ func (c *core) receiveRTCP(now time.Time, b []byte) {
 			c.takeReports(now, p.Reports)
 		case *rtcp.ReceiverReport:
 			c.takeReports(now, p.Reports)
+		case *rtcp.ExtendedReport:
+			c.takeExtended(now, p)
 		case *rtcp.ApplicationDefined:
 			c.receiveApp(now, p)
 		case *rtcp.Goodbye:
@@ -113,6 +118,10 @@ func unmarshal(compound []byte) (packets []rtcp.Packet, err error) {
 				return nil, err
 			}
 			packets = append(packets, p...)
+		case rtcp.TypeExtendedReport:
+			if p, ok := parseExtended(h, compound[:size]); ok {
+				packets = append(packets, p)
+			}
 		}
 		compound = compound[size:]
 	}
@@ -207,12 +216,19 @@ func (c *core) takeReports(now time.Time, blocks []rtcp.ReceptionReport) {
 			continue
 		}
 		c.peerLoss = float64(r.FractionLost) * 100 / 256
-		if r.LastSenderReport == 0 {
-			continue
-		}
-		rtt := middle(ntpTime(now)) - r.LastSenderReport - r.Delay
-		if int32(rtt) >= 0 {
-			c.rtt = time.Duration(rtt) * time.Second / 65536
-		}
+		c.peerJitter = time.Duration(r.Jitter) * time.Second / audio.SampleRate
+		c.takeRoundTrip(now, r.LastSenderReport, r.Delay)
+	}
+}
+
+// takeRoundTrip is told the timestamp of one of our reports, and how long after
+// it came the peer sent what says so (RFC 3550, Section 6.4.1; RFC 3611, Section
+// 4.5). Zero: none has come.
+func (c *core) takeRoundTrip(now time.Time, last, delay uint32) {
+	if last == 0 {
+		return
+	}
+	if rtt := middle(ntpTime(now)) - last - delay; int32(rtt) >= 0 {
+		c.rtt = time.Duration(rtt) * time.Second / 65536
 	}
 }
