@@ -186,9 +186,6 @@ func (c *Canceller) cancel(pcm []int16) {
 	if !c.present {
 		return
 	}
-	if err > near {
-		copy(c.out[:], c.in[:]) // a filter that is wrong is worse than none
-	}
 	c.suppress.apply(c.out[:])
 	for i, v := range c.out {
 		pcm[i] = round(v)

@@ -38,10 +38,11 @@ const (
 	// Partitions of Block samples are the tail of the room: 130 ms.
 	Partitions = 13
 
-	steady      = 0.998 // of a room, in one block, where nothing moves
-	unsteady    = 0.98  // where much of the echo is missed
-	firstDoubt  = 0.02  // of a room that is not known yet: its power
-	noiseMemory = 0.6   // of a block, for the next one
+	steady      = 0.9998 // of a room, in one block, where nothing moves
+	unsteady    = 0.995  // where much of the echo is missed
+	firstDoubt  = 0.02   // of a room that is not known yet: its power
+	noiseMemory = 0.6    // of a block, for the next one
+	spread      = 3      // bins to each side
 )
 
 func newFilter(f *fft) *filter {
@@ -105,9 +106,18 @@ func (c *filter) learn(err []float64) {
 			c.missed[k] += abs2(x[k]) * doubt[k] / 2
 		}
 	}
-	var step [Bins]float64
+	var power, step [Bins]float64
+	for k := range power {
+		power[k] = abs2(c.e[k])
+	}
 	for k := range step {
-		c.noise[k] = noiseMemory*c.noise[k] + (1-noiseMemory)*abs2(c.e[k])
+		// Over neighbours, and no less than now: a gap in it by chance must not
+		// teach what is no echo.
+		near := 0.0
+		for _, p := range power[max(0, k-spread):min(Bins, k+spread+1)] {
+			near += p / (2*spread + 1)
+		}
+		c.noise[k] = max(near, noiseMemory*c.noise[k]+(1-noiseMemory)*near)
 		step[k] = 1 / (c.missed[k] + c.noise[k] + 1e-3)
 	}
 	for p := range Partitions {

@@ -17,7 +17,7 @@ const (
 
 	meanMemory = 0.9   // of the means, for one block
 	leakMemory = 0.985 // of their variances
-	leastLeak  = 0.03
+	leastLeak  = 0.004
 )
 
 // hear takes in the spectra of a block.

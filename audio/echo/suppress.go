@@ -29,7 +29,8 @@ type suppressor struct {
 const (
 	taps      = 48
 	leastGain = 0.01 // -40 dB
-	caution   = 4.0  // the residue is taken for this many times what it seems to be
+	most      = 8    // times what the residue seems to be, where only the far end speaks
+	fewest    = 0.7  // and where both do
 	onset     = 0.5  // of the old power that a block keeps
 	forgets   = 100  // blocks after which the background may have grown
 )
@@ -63,11 +64,19 @@ func (s *suppressor) listen(c *filter) {
 // error.
 func (s *suppressor) weigh(c *filter) {
 	s.leak.hear(c)
+	var residue [Bins]float64
+	var all, echo float64
+	for k := range residue {
+		// The filter's own doubt is mostly four times too large: Kalman's rule counts
+		// what is uncertain, not what is wrong.
+		residue[k] = max(c.missed[k]/4, s.leak.at(k)*abs2(c.y[k]))
+		all += s.power[k]
+		echo += residue[k]
+	}
+	caution := cautious(all / (echo + 1e-6))
 	for k := range s.gain {
-		y := abs2(c.y[k])
-		residue := caution * max(c.missed[k], s.leak.at(k)*y)
 		p := s.power[k] + 1e-6
-		g := max(0, 1-residue/p)
+		g := max(0, 1-caution*residue[k]/p)
 		g = max(g, leastGain, math.Sqrt(min(1, s.floor[k]/p)))
 		if g < s.gain[k] {
 			s.gain[k] = g
@@ -75,6 +84,21 @@ func (s *suppressor) weigh(c *filter) {
 			s.gain[k] = 0.5*s.gain[k] + 0.5*g
 		}
 	}
+}
+
+// cautious is for how many times what it seems to be the residue is taken, when
+// there is so many times as much in the error: where that is hardly more, nobody
+// speaks at the near end who could be harmed.
+func cautious(ratio float64) float64 {
+	const alone, both = 2, 8.0
+	switch {
+	case ratio <= alone:
+		return most
+	case ratio >= both:
+		return fewest
+	}
+	t := math.Log(ratio/alone) / math.Log(both/float64(alone))
+	return most * math.Pow(fewest/most, t)
 }
 
 // apply filters a block in place, passing over from the gains of the block

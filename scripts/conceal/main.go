@@ -21,6 +21,7 @@ import (
 
 	"securecall/audio"
 	"securecall/audio/conceal"
+	"securecall/scripts/judge"
 )
 
 const (
@@ -57,7 +58,7 @@ type method struct {
 // run prints the table and returns in how many of its figures the first
 // method is worse than the second.
 func run(seconds int, plc string, files []string) (worse int, err error) {
-	said, err := load(files, seconds*audio.SampleRate)
+	said, err := judge.Load(files, seconds*audio.SampleRate)
 	if err != nil {
 		return 0, err
 	}
@@ -66,7 +67,7 @@ func run(seconds int, plc string, files []string) (worse int, err error) {
 	law.Encode(coded, said)
 	law.Decode(clean, coded)
 
-	reference := newSpectra(fractions(said), fractions(clean))
+	reference := judge.NewSpectra(judge.Fractions(said), judge.Fractions(clean))
 	methods := []method{
 		{"securecall", ours},
 		{"spandsp", func(pcm []int16, lost []bool) ([]int16, error) { return spandsp(plc, pcm, lost) }},
@@ -91,9 +92,9 @@ func run(seconds int, plc string, files []string) (worse int, err error) {
 				if err != nil {
 					return 0, fmt.Errorf("%s: %w", m.name, err)
 				}
-				heard := fractions(pcm)
-				distance[i][seed] = reference.logSpectral(heard)
-				snr[i][seed] = segmentalSNR(reference.said, heard)
+				heard := judge.Fractions(pcm)
+				distance[i][seed] = reference.LogSpectral(heard)
+				snr[i][seed] = judge.SegmentalSNR(judge.Fractions(said), heard)
 			}
 		}
 		fmt.Printf("%-16s", c.name)

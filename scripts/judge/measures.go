@@ -1,6 +1,14 @@
-package main
+// Package judge is for the programs that compare securecall's sound with that of
+// others: recorded speech, and how far what is heard is from what was said.
+package judge
 
-import "math"
+import (
+	"math"
+
+	"securecall/audio"
+)
+
+const frame = audio.FrameSamples
 
 // The measures compare what was heard with what was said, where something was
 // said: in frames whose mean square, full scale being 1, is at least this.
@@ -49,16 +57,17 @@ func distance(a, b *[nbands]float64) float64 {
 	return math.Sqrt(e / nbands)
 }
 
-// A spectra holds the bands of every window of the reference, and how far the
+// Spectra hold the bands of every window of the reference, and how far the
 // best that can be heard is from it, so that both are worked out once.
-type spectra struct {
+type Spectra struct {
 	said, clean []float64
 	bands       [][nbands]float64
 	least       []float64 // distance of clean from said; negative: not sounding
 }
 
-func newSpectra(said, clean []float64) *spectra {
-	s := &spectra{said: said, clean: clean}
+// NewSpectra works on what was said and on the best that can be heard of it.
+func NewSpectra(said, clean []float64) *Spectra {
+	s := &Spectra{said: said, clean: clean}
 	for i := 0; i+window <= len(said); i += hop {
 		d := -1.0
 		var a [nbands]float64
@@ -72,9 +81,9 @@ func newSpectra(said, clean []float64) *spectra {
 	return s
 }
 
-// logSpectral is the mean log-spectral distance of heard, in dB, over windows
+// LogSpectral is the mean log-spectral distance of heard, in dB, over windows
 // of 32 ms, half overlapping, in which the reference sounds.
-func (s *spectra) logSpectral(heard []float64) float64 {
+func (s *Spectra) LogSpectral(heard []float64) float64 {
 	sum, n := 0.0, 0
 	for w, d := range s.least {
 		if d < 0 {
@@ -94,12 +103,12 @@ func (s *spectra) logSpectral(heard []float64) float64 {
 	return sum / float64(n)
 }
 
-// segmentalSNR is the mean signal-to-noise ratio, in dB, of the 20 ms frames
+// SegmentalSNR is the mean signal-to-noise ratio, in dB, of the 20 ms frames
 // in which the reference sounds, each held within -10 to 35 dB. Nothing here
 // changes the level, so none is fitted. It compares concealments with one
 // another but not with silence, whose ratio is 0 dB where a guess at noise has
 // less, and which leaves the frame after a gap as it came.
-func segmentalSNR(said, heard []float64) float64 {
+func SegmentalSNR(said, heard []float64) float64 {
 	sum, n := 0.0, 0
 	for i := 0; i+frame <= len(said); i += frame {
 		s, e := 0.0, 0.0

@@ -1,4 +1,4 @@
-package main
+package judge
 
 import (
 	"encoding/binary"
@@ -8,9 +8,9 @@ import (
 	"securecall/audio"
 )
 
-// load strings the files together, each cut to whole frames, until there are
+// Load strings the files together, each cut to whole frames, until there are
 // most samples.
-func load(files []string, most int) ([]int16, error) {
+func Load(files []string, most int) ([]int16, error) {
 	var pcm []int16
 	for _, name := range files {
 		b, err := os.ReadFile(name)
@@ -56,8 +56,8 @@ func samples(b []byte) ([]int16, error) {
 	return nil, fmt.Errorf("no samples of 16 bits, mono, at 8 kHz")
 }
 
-// fractions gives samples as fractions of full scale.
-func fractions(pcm []int16) []float64 {
+// Fractions gives samples as fractions of full scale.
+func Fractions(pcm []int16) []float64 {
 	x := make([]float64, len(pcm))
 	for i, s := range pcm {
 		x[i] = float64(s) / 32768
