@@ -38,7 +38,7 @@ const (
 	// Partitions of Block samples are the tail of the room: 130 ms.
 	Partitions = 13
 
-	steady      = 0.9998 // of a room, in one block, where nothing moves
+	steady      = 0.9995 // of a room, in one block, where nothing moves
 	unsteady    = 0.995  // where much of the echo is missed
 	firstDoubt  = 0.02   // of a room that is not known yet: its power
 	noiseMemory = 0.6    // of a block, for the next one

@@ -29,7 +29,7 @@ type suppressor struct {
 const (
 	taps      = 48
 	leastGain = 0.01 // -40 dB
-	most      = 8    // times what the residue seems to be, where only the far end speaks
+	most      = 16.0    // times what the residue seems to be, where only the far end speaks
 	fewest    = 0.7  // and where both do
 	onset     = 0.5  // of the old power that a block keeps
 	forgets   = 100  // blocks after which the background may have grown
@@ -90,7 +90,7 @@ func (s *suppressor) weigh(c *filter) {
 // there is so many times as much in the error: where that is hardly more, nobody
 // speaks at the near end who could be harmed.
 func cautious(ratio float64) float64 {
-	const alone, both = 2, 8.0
+	const alone, both = 3, 12.0
 	switch {
 	case ratio <= alone:
 		return most
