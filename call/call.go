@@ -25,6 +25,8 @@ type Config struct {
 	Speaker func() (audio.Sink, error)
 	Echo    bool // send back what is heard; Mic and Speaker are not used
 
+	CancelEcho bool // take out of Mic what Speaker plays
+
 	Law         audio.Law
 	Algorithms  zrtp.Algorithms
 	Client      string        // our Hello's client identifier, at most 16 characters

@@ -46,6 +46,7 @@ func (e *Endpoint) tell(n note) bool {
 type running struct {
 	core     *core
 	ends     ends
+	room     *room
 	opening  bool // the devices are being opened
 	routed   bool // the reader knows its media
 	sounding bool // capture and playout were started
@@ -166,6 +167,7 @@ func (e *Endpoint) sound(r *running) {
 		e.work(r, e.echo)
 		return
 	}
+	r.room = newRoom(&e.conf)
 	e.work(r, e.capture)
 	e.work(r, e.playout)
 }
@@ -214,6 +216,7 @@ func (e *Endpoint) capture(r *running) {
 			}
 			return
 		}
+		r.room.record(&f)
 		if !r.stop.Load() && !e.send(r, &f) {
 			return
 		}
@@ -225,6 +228,7 @@ func (e *Endpoint) playout(r *running) {
 	var f audio.Frame
 	for !r.stop.Load() {
 		r.core.media.play(time.Now(), &f)
+		r.room.play(&f)
 		if err := r.ends.sink.WriteFrame(&f); err != nil {
 			if !r.stop.Load() {
 				e.tell(note{kind: noteLost, run: r, which: "speaker", err: err})

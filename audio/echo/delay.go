@@ -47,6 +47,9 @@ func (s *search) add(near []float64) bool {
 	return s.fill+n > searchNear
 }
 
+// skip forgets the microphone instead of finding.
+func (s *search) skip() { s.fill = 0 }
+
 // find returns the lag in samples at the full rate; negative: none is clear. far
 // is the sound of the last second: of it the last was played when the last of
 // the microphone was recorded, but for the lag.

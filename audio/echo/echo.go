@@ -35,6 +35,7 @@ type Canceller struct {
 	skew    skew
 	drift   float64 // of the lag since it was found, in samples
 	doubts  int     // searches in a row that found another
+	missed  int     // searches in a row that found none, while there was no echo
 	silence int     // blocks with nothing to be heard from the far end
 
 	near, err float64 // energy in the microphone, and of that what is no echo; of the last seconds
@@ -50,6 +51,8 @@ const (
 	ringSize = 1 << 14 // 2 s
 	ahead    = 40      // samples of the filter before the lag that was found
 	recentre = 120     // samples by which the lag may move before the filter follows
+	settled  = 40      // searches, 10 s, after which one in seldom is enough
+	seldom   = 3       // so that two in a row, which agree, are a second apart
 	others   = 2       // searches in a row that find another lag, until it is believed
 
 	quiet   = 30.0 // RMS of far sound that makes no echo
@@ -111,15 +114,29 @@ func (c *Canceller) block(pcm []int16) {
 		c.in[i] = float64(v)
 	}
 	if c.search.add(c.in[:]) {
-		c.reference(c.second[:], len(c.second)-Block)
-		if lag := c.search.find(c.second[:]); lag >= 0 {
-			c.move(lag)
-		}
+		c.seek()
 	}
 	if c.lag >= 0 {
 		c.cancel(pcm)
 	}
 	c.heard += Block
+}
+
+// seek looks for the lag; less often where there was nothing to be found for a
+// while, as with a headset.
+func (c *Canceller) seek() {
+	if c.missed > settled && c.missed%seldom != 0 {
+		c.missed++
+		c.search.skip()
+		return
+	}
+	c.reference(c.second[:], len(c.second)-Block)
+	if lag := c.search.find(c.second[:]); lag >= 0 {
+		c.missed = 0
+		c.move(lag)
+	} else if !c.present {
+		c.missed++
+	}
 }
 
 // move takes note of the lag that a search has found.

@@ -29,7 +29,7 @@ type suppressor struct {
 const (
 	taps      = 48
 	leastGain = 0.01 // -40 dB
-	most      = 16.0    // times what the residue seems to be, where only the far end speaks
+	most      = 16.0 // times what the residue seems to be, where only the far end speaks
 	fewest    = 0.7  // and where both do
 	onset     = 0.5  // of the old power that a block keeps
 	forgets   = 100  // blocks after which the background may have grown
