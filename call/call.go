@@ -27,6 +27,10 @@ type Config struct {
 
 	CancelEcho bool // take out of Mic what Speaker plays
 
+	// What is lost in mid-call is opened again by Mic and Speaker, and the call
+	// goes on meanwhile in silence. Otherwise its loss ends the call.
+	MicLasts, SpeakerLasts bool
+
 	Law         audio.Law
 	Algorithms  zrtp.Algorithms
 	Client      string        // our Hello's client identifier, at most 16 characters

@@ -107,10 +107,10 @@ type Stats struct {
 	Playout      playout.Stats
 }
 
-// DeviceState: a microphone or speaker was lost.
+// DeviceState: a microphone or speaker was lost, or is back.
 type DeviceState struct {
 	Which string // mic, speaker
-	State string // lost
+	State string // lost, back
 	Err   error
 }
 

@@ -147,10 +147,14 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 func (s *settings) config(q *queue, attended bool) call.Config {
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true}
 	return call.Config{
-		Mic:         func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
-		Speaker:     func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
-		Echo:        s.echo,
-		CancelEcho:  s.cancelEcho,
+		Mic:        func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker:    func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Echo:       s.echo,
+		CancelEcho: s.cancelEcho,
+
+		MicLasts:     device.KindOf(s.mic) == device.KindDevice,
+		SpeakerLasts: device.KindOf(s.speaker) == device.KindDevice,
+
 		Algorithms:  s.algorithms,
 		Client:      client,
 		Timeout:     s.timeout,

@@ -72,6 +72,7 @@ func sampleEvents() []item {
 		{1, call.Stats{}},
 		{1, call.DeviceState{Which: "mic", State: "lost", Err: lost}},
 		{1, call.DeviceState{Which: "speaker", State: "lost", Err: lost}},
+		{1, call.DeviceState{Which: "speaker", State: "back"}},
 		{1, call.Fault{Err: errors.New("out\x07 of luck"), Hint: "try again"}},
 		{1, call.Fault{Err: lost}},
 		{1, call.Ended{Reason: call.ReasonNormal, Duration: 83456 * time.Millisecond, Stats: sampleStats()}},

@@ -116,7 +116,11 @@ func (s *screen) deviceState(e call.DeviceState) {
 	if e.Which == "speaker" {
 		what, name = "speaker", s.speaker
 	}
-	text := fmt.Sprintf("the %s %q was %s", what, printable(name), e.State)
+	if e.State == "back" {
+		s.say(s.talk, "the %s %q is back", what, printable(name))
+		return
+	}
+	text := fmt.Sprintf("the %s %q was lost", what, printable(name))
 	var dev *device.Error
 	switch {
 	case errors.As(e.Err, &dev):
@@ -125,6 +129,7 @@ func (s *screen) deviceState(e call.DeviceState) {
 		text += ": " + printable(e.Err.Error())
 	}
 	s.say(s.talk, "%s", text)
+	s.hint("connect it again: the call goes on, in silence until then")
 }
 
 // ended says how a call went; why is in diagnose.
