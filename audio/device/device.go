@@ -8,6 +8,7 @@
 //	pulse.go  microphones, and speakers by name, where there is a PulseAudio
 //	          or PipeWire server; all speakers in a build without cgo
 //	malgo.go  microphones where there is none (ALSA, WASAPI, Core Audio)
+//	lasting.go  any of them, opened again when it was lost
 //
 // Whatever happens to a device, no method waits for it longer than a few
 // seconds: one that is lost, or that hangs, ends in an *Error.
@@ -16,8 +17,10 @@
 // system's monotonic clock. Sound leaves and enters as frames of 8 kHz; only
 // WAV files are converted here, devices convert by themselves.
 //
-// Left out: echo cancellation, a choice of speaker where there is no sound
-// server, and following a default device that changes.
+// A device that is lost in mid-call ends in an *Error; lasting.go opens it again.
+//
+// Left out: a choice of speaker where there is no sound server, and following a
+// default device that changes.
 package device
 
 import (
