@@ -5,8 +5,8 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow sound robust \
-	bench bench-call fuzz soak vuln clean help
+.PHONY: build static demo deps test real check lint unit interop capture narrow sound conceal echo robust \
+	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
 	@scripts/build.sh
@@ -43,11 +43,20 @@ narrow: build ## calls over paths that lose or break up large datagrams
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh
 
+conceal: ## packet loss concealment offline, beside spandsp's
+	@scripts/conceal.sh
+
+echo: ## echo cancellation offline, beside speexdsp's
+	@scripts/echo.sh
+
 robust: build ## floods, ports in use, names that do not resolve, a peer that is killed
 	@scripts/robust.sh
 
 bench: ## Go benchmarks, ten counts, compared with the last saved run
 	@scripts/bench/go.sh
+
+bench-kit: build ## delay, speech and processor time beside Linphone and baresip (KIT=…, WORK=…, SEEDS=5)
+	@scripts/bench/matrix.sh $(or $(SEEDS),5)
 
 bench-call: static ## dial to secured, start-up, and what a call of a minute costs
 	@scripts/bench/call.sh

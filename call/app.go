@@ -32,6 +32,8 @@ const (
 	wordDeclined word = 0x03
 	wordBusy     word = 0x04
 	wordHangup   word = 0x05
+
+	wordLosses word = 0x20 // a lossReport
 )
 
 // A message is one thing said through call control.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/playout"
 	"securecall/crypto/zidcache"
 	"securecall/crypto/zrtp"
 	"securecall/crypto/zrtp/wire"
@@ -23,6 +24,12 @@ type Config struct {
 	Mic     func() (audio.Source, error)
 	Speaker func() (audio.Sink, error)
 	Echo    bool // send back what is heard; Mic and Speaker are not used
+
+	CancelEcho bool // take out of Mic what Speaker plays
+
+	// What is lost in mid-call is opened again by Mic and Speaker, and the call
+	// goes on meanwhile in silence. Otherwise its loss ends the call.
+	MicLasts, SpeakerLasts bool
 
 	Law         audio.Law
 	Algorithms  zrtp.Algorithms
@@ -51,6 +58,9 @@ type Config struct {
 	// OnEvent is told each event, in order, by one goroutine; it must not
 	// wait. id numbers the call within the endpoint; 0: not about a call.
 	OnEvent func(id int, e Event)
+
+	// tap sees the sound of the peer as it goes into playout: for tests.
+	tap func(playout.Packet)
 
 	guesses *guesses // a listener's limit for strangers; nil: a dialler
 }

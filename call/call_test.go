@@ -73,12 +73,8 @@ func TestCall(t *testing.T) {
 		if sa.Verified || sb.Verified {
 			t.Error("verified without a verification")
 		}
-		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
-			t.Error("what Bob heard is not what Alice said")
-		}
-		if !contains(w.alice.ear.heard, through(audio.PCMU, w.bob.mic.said[:100*audio.FrameSamples])) {
-			t.Error("what Alice heard is not what Bob said")
-		}
+		w.bob.ear.understood(t, through(audio.PCMU, w.alice.mic.said))
+		w.alice.ear.understood(t, through(audio.PCMU, w.bob.mic.said[:100*audio.FrameSamples]))
 		if got, want := w.alice.names(), []string{"dialing", "path", "secured", "ringing", "answered", "stats", "ended"}; !slices.Equal(got, want) {
 			t.Errorf("Alice was told %v", got)
 		}
@@ -107,12 +103,8 @@ func TestLaws(t *testing.T) {
 		w.run()
 		w.alice.result(t)
 		w.bob.result(t)
-		if !contains(w.bob.ear.heard, through(audio.PCMA, w.alice.mic.said)) {
-			t.Error("what Bob heard is not what Alice said in A-law")
-		}
-		if !contains(w.alice.ear.heard, through(audio.PCMU, w.bob.mic.said[:50*audio.FrameSamples])) {
-			t.Error("what Alice heard is not what Bob said in µ-law")
-		}
+		w.bob.ear.understood(t, through(audio.PCMA, w.alice.mic.said))
+		w.alice.ear.understood(t, through(audio.PCMU, w.bob.mic.said[:50*audio.FrameSamples]))
 	})
 }
 
@@ -468,9 +460,7 @@ func TestReflectedAndDoubled(t *testing.T) {
 			t.Errorf("ended with %v", a)
 		}
 		w.bob.result(t)
-		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
-			t.Error("what Bob heard is not what Alice said")
-		}
+		w.bob.ear.understood(t, through(audio.PCMU, w.alice.mic.said))
 	})
 }
 
@@ -501,9 +491,7 @@ func TestNoiseInMidCall(t *testing.T) {
 		if a.Reason != ReasonNormal || b.Reason != ReasonNormal {
 			t.Errorf("ended with %v, %v", a, b)
 		}
-		if !contains(w.bob.ear.heard, through(audio.PCMU, w.alice.mic.said)) {
-			t.Error("what Bob heard is not what Alice said")
-		}
+		w.bob.ear.understood(t, through(audio.PCMU, w.alice.mic.said))
 		if b.Stats.Dropped["auth"] < 100 {
 			t.Errorf("dropped: %v", b.Stats.Dropped)
 		}

@@ -1,6 +1,9 @@
 package call
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Resending of call-control messages: after 100 ms, then after twice as long
 // each time; what is not acknowledged within 10 s is given up.
@@ -34,6 +37,13 @@ func (c *control) say(now time.Time, w word, body []byte) {
 	c.last++
 	c.unsaid = append(c.unsaid, pending{message{c.last, w, body}, now})
 	c.wait, c.again = controlFirst, now
+}
+
+// update says what holds now, in place of what was said of the same kind and
+// has not been acknowledged.
+func (c *control) update(now time.Time, w word, body []byte) {
+	c.unsaid = slices.DeleteFunc(c.unsaid, func(p pending) bool { return p.word == w })
+	c.say(now, w, body)
 }
 
 // due tells whether an APP packet should be sent now.

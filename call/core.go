@@ -48,6 +48,7 @@ const (
 	timerPinned                // the peer that said Hello first has not got on with it
 	timerHeard                 // caller: media came, and so the callee has answered
 	timerReport                // the next RTCP report
+	timerLosses                // the next report of losses
 	timerStats                 // the next Stats event
 	timerSilence               // nothing valid heard
 	timerDuration              // Config.Duration
@@ -85,6 +86,8 @@ type core struct {
 
 	media   *media // nil until keys are there
 	control control
+	copies  redundancy
+	spoke   bool        // the peer has said something through call control
 	admit   func() bool // asks for the listener's slot; nil: a dialler
 
 	phase    phase
@@ -97,7 +100,12 @@ type core struct {
 	sawReport time.Time // when the peer's last sender report came,
 	reportNTP uint32    // and its timestamp
 	rtt       time.Duration
-	peerLoss  float64
+
+	peerLoss     float64 // what the peer says of our stream
+	peerJitter   time.Duration
+	peer         PeerReport
+	sawReference time.Time // when the peer's last receiver reference time came (RFC 3611, Section 4.4),
+	referenceNTP uint32    // and what it is
 
 	received, spent int // bytes, until the peer's address is proven
 	drops           drops
@@ -249,8 +257,10 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerPinned:
 		c.unpin(now)
 	case timerReport:
-		c.sendRTCP(now, false)
+		c.sendReport(now)
 		c.at[timerReport] = now.Add(reportInterval(false))
+	case timerLosses:
+		c.reportLosses(now)
 	case timerStats:
 		c.tell(c.stats())
 		c.at[timerStats] = now.Add(statsInterval)

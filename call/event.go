@@ -93,18 +93,24 @@ type Stats struct {
 	Jitter       time.Duration // of what we hear, RFC 3550, Section 6.4.1
 	Loss         float64       // of what we hear, percent since the start
 	PeerLoss     float64       // of what the peer hears, percent in its last report
+	PeerJitter   time.Duration // of what the peer hears
 	PlayoutDelay time.Duration
 	Concealed    time.Duration
-	Sent         uint64 // RTP packets
+	Recovered    time.Duration // played from redundant copies; the packet may have come later
+	Redundancy   int           // copies of earlier sound that a packet of ours now holds
+	MOS          float64       // how the peer sounds to us in conversation (package quality), since the start; 0: nothing heard
+	MOSListening float64       // the same, whatever the delay
+	Peer         PeerReport    // what the peer says of how we sound there
+	Sent         uint64        // RTP packets
 	Received     uint64
 	Dropped      map[string]uint64 // by cause
 	Playout      playout.Stats
 }
 
-// DeviceState: a microphone or speaker was lost.
+// DeviceState: a microphone or speaker was lost, or is back.
 type DeviceState struct {
 	Which string // mic, speaker
-	State string // lost
+	State string // lost, back
 	Err   error
 }
 

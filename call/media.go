@@ -10,6 +10,7 @@ import (
 
 	"securecall/audio"
 	"securecall/audio/playout"
+	"securecall/audio/red"
 	"securecall/crypto/srtp"
 )
 
@@ -32,21 +33,32 @@ type media struct {
 	sent    atomic.Uint64
 	octets  atomic.Uint64
 	clock   atomic.Uint64 // RTP timestamp of the last packet, and ms since begun
+	scheme  atomic.Uint32 // of our redundancy, by control
+	tap     func(playout.Packet)
+	// redundant: the peer has been told in which payload type to send redundancy.
+	redundant atomic.Bool
 
 	// Capture goroutine.
-	out     rtp.Header
-	payload [audio.FrameSamples]byte
-	packet  []byte
+	out    rtp.Header
+	past   history
+	packet []byte
 
 	// Reader goroutine.
-	in    rtp.Header
-	plain []byte
+	in     rtp.Header
+	plain  []byte
+	blocks [red.MaxBlocks]red.Block
 
 	mu        sync.Mutex // reader and playout goroutine, and control for its reports
 	buffer    *playout.Buffer
 	reception reception
+	losses    losses
 	received  uint64
 }
+
+// leastDelay is a frame and some: what a sound server is late with its requests
+// now and then, and a scheduler with us, is then no reason to change the delay
+// in mid-word.
+const leastDelay = 28 * time.Millisecond
 
 func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq uint16, timestamp uint32) *media {
 	return &media{
@@ -61,28 +73,31 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq ui
 			SSRC:           ssrc,
 			Marker:         true, // the first packet of the talk spurt (RFC 3551, Section 4.1)
 		},
+		past:   newHistory(law),
 		packet: make([]byte, 0, maxDatagram),
 		plain:  make([]byte, 0, maxDatagram),
-		buffer: playout.New(playout.Config{}),
+		buffer: playout.New(playout.Config{Min: leastDelay}),
 	}
 }
 
 // pack makes the SRTP packet of one frame, silence if the microphone is
-// closed: rate and size stay the same whatever is said. The packet is valid
-// until the next call.
+// closed: rate and size stay the same whatever is said, and for as long as the
+// scheme of redundancy does. The packet is valid until the next call.
 func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
 	if m.muted.Load() || m.guarded.Load() {
 		f = &audio.Frame{}
 	}
-	m.law.Encode(m.payload[:], f[:])
+	m.law.Encode(m.past.next(), f[:])
+	var payload []byte
+	m.out.PayloadType, payload = m.past.payload(m.law, unpackScheme(m.scheme.Load()))
 	var err error
-	m.packet, err = m.srtp.AppendRTP(m.packet[:0], &m.out, m.payload[:])
+	m.packet, err = m.srtp.AppendRTP(m.packet[:0], &m.out, payload)
 	if err != nil {
 		return nil, err
 	}
 	m.clock.Store(uint64(now.Sub(m.begun).Milliseconds())<<32 | uint64(m.out.Timestamp))
 	m.sent.Add(1)
-	m.octets.Add(uint64(len(m.payload)))
+	m.octets.Add(uint64(len(payload)))
 	m.out.Marker = false
 	m.out.SequenceNumber++
 	m.out.Timestamp += audio.FrameSamples
@@ -104,8 +119,15 @@ func (m *media) receive(now time.Time, packet []byte) {
 		return
 	}
 	m.hears(now)
-	law := audio.Law(m.in.PayloadType)
-	if law != audio.PCMU && law != audio.PCMA {
+	payloadType, earlier := m.in.PayloadType, []red.Block(nil)
+	if payloadType == redPayload && m.redundant.Load() {
+		if earlier, payloadType, payload, err = red.Parse(payload, &m.blocks); err != nil {
+			m.drops.add(dropMalformed)
+			return
+		}
+	}
+	law, ok := lawOf(payloadType)
+	if !ok {
 		m.drops.add(dropPayload)
 		return
 	}
@@ -114,12 +136,28 @@ func (m *media) receive(now time.Time, packet []byte) {
 	defer m.mu.Unlock()
 	m.received++
 	m.reception.count(m.in.SequenceNumber, m.in.Timestamp, arrival)
-	m.buffer.Push(now, playout.Packet{
+	m.losses.add(m.in.SequenceNumber)
+	p := playout.Packet{
 		Seq:       m.in.SequenceNumber,
 		Timestamp: m.in.Timestamp,
 		Law:       law,
 		Payload:   payload,
-	})
+	}
+	if m.tap != nil {
+		m.tap(p)
+	}
+	m.buffer.Push(now, p)
+	for _, b := range earlier {
+		if law, ok := lawOf(b.Type); ok {
+			m.buffer.Recover(now, m.in.Timestamp-b.Offset, law, b.Payload)
+		}
+	}
+}
+
+// lawOf is what a payload type means (RFC 3551, Section 6).
+func lawOf(payloadType uint8) (law audio.Law, ok bool) {
+	law = audio.Law(payloadType)
+	return law, law == audio.PCMU || law == audio.PCMA
 }
 
 // play fills f with the next frame to be heard.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"securecall/audio"
 	"securecall/crypto/sas"
 	"securecall/crypto/srtp"
 	"securecall/crypto/zrtp"
@@ -143,6 +144,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	seq, timestamp := binary.BigEndian.Uint16(b[:])>>1, binary.BigEndian.Uint32(b[2:])
 	c.client, c.peerSSRC = k.Client, k.SSRC
 	c.media = newMedia(now, s, c.conf.Law, c.ssrc, seq, timestamp)
+	c.media.tap = c.conf.tap
 
 	role := "initiator"
 	own, other, _ := sas.Halves(c.trust.sasType, c.trust.sas)
@@ -231,6 +233,7 @@ func (c *core) begin(now time.Time) {
 	c.phase, c.answered = talking, now
 	c.at[timerTimeout] = time.Time{}
 	c.at[timerStats] = now.Add(statsInterval)
+	c.at[timerLosses] = now.Add(reportEvery)
 	if c.conf.Duration > 0 {
 		c.at[timerDuration] = now.Add(c.conf.Duration)
 	}
@@ -377,7 +380,10 @@ func (c *core) silence(now time.Time) {
 
 // stats are the figures of the call so far.
 func (c *core) stats() Stats {
-	s := Stats{RTT: c.rtt, PeerLoss: c.peerLoss, Dropped: map[string]uint64{}}
+	s := Stats{
+		RTT: c.rtt, PeerLoss: c.peerLoss, PeerJitter: c.peerJitter, Peer: c.peer,
+		Redundancy: int(c.copies.now.copies), Dropped: map[string]uint64{},
+	}
 	maps.Copy(s.Dropped, c.session.Drops())
 	c.drops.into(s.Dropped)
 	m := c.media
@@ -389,11 +395,18 @@ func (c *core) stats() Stats {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s.Received = m.received
-	s.Jitter = time.Duration(m.reception.jitter / 8000 * float64(time.Second))
+	s.Jitter = time.Duration(m.reception.jitter / audio.SampleRate * float64(time.Second))
 	if e := m.reception.expected(); e > 0 {
 		s.Loss = 100 * float64(m.reception.lost()) / float64(e)
 	}
 	s.Playout = m.buffer.Stats()
 	s.PlayoutDelay, s.Concealed = s.Playout.Delay, s.Playout.Concealed
+	s.Recovered = time.Duration(s.Playout.Recovered) * audio.FrameDuration
+	if s.Playout.Frames > 0 {
+		way := s.connection()
+		s.MOS = way.MOS()
+		way.Delay = 0
+		s.MOSListening = way.MOS()
+	}
 	return s
 }

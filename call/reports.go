@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"securecall/audio"
 )
 
 // sendRTCP queues one compound packet: a report and our name always (RFC
-// 3550, Section 6.1), call control if the peer knows it and any is due, and
-// BYE at the end.
-func (c *core) sendRTCP(now time.Time, bye bool) {
+// 3550, Section 6.1), then what else there is, call control if the peer knows
+// it and any is due, and BYE at the end.
+func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	m := c.media
 	var blocks []rtcp.ReceptionReport
 	m.mu.Lock()
@@ -21,7 +23,7 @@ func (c *core) sendRTCP(now time.Time, bye bool) {
 	m.mu.Unlock()
 	if len(blocks) > 0 && !c.sawReport.IsZero() {
 		blocks[0].LastSenderReport = c.reportNTP
-		blocks[0].Delay = uint32(now.Sub(c.sawReport) * 65536 / time.Second)
+		blocks[0].Delay = since(c.sawReport, now)
 	}
 
 	var packets []rtcp.Packet
@@ -37,6 +39,7 @@ func (c *core) sendRTCP(now time.Time, bye bool) {
 		Source: c.ssrc,
 		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.cname}},
 	}}})
+	packets = append(packets, more...)
 	if c.ours() {
 		data := c.control.take(now).append(nil)
 		packets = append(packets, &rtcp.ApplicationDefined{SSRC: c.ssrc, Name: appName, Data: data})
@@ -80,6 +83,8 @@ func (c *core) receiveRTCP(now time.Time, b []byte) {
 			c.takeReports(now, p.Reports)
 		case *rtcp.ReceiverReport:
 			c.takeReports(now, p.Reports)
+		case *rtcp.ExtendedReport:
+			c.takeExtended(now, p)
 		case *rtcp.ApplicationDefined:
 			c.receiveApp(now, p)
 		case *rtcp.Goodbye:
@@ -113,6 +118,10 @@ func unmarshal(compound []byte) (packets []rtcp.Packet, err error) {
 				return nil, err
 			}
 			packets = append(packets, p...)
+		case rtcp.TypeExtendedReport:
+			if p, ok := parseExtended(h, compound[:size]); ok {
+				packets = append(packets, p)
+			}
 		}
 		compound = compound[size:]
 	}
@@ -128,6 +137,7 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 		c.media.drops.add(dropMalformed)
 		return
 	}
+	c.spoke = true
 	for _, m := range c.control.hear(d) {
 		c.hear(now, m)
 	}
@@ -136,6 +146,10 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 // hear acts on one call-control message of the peer. What does not fit the
 // phase, or is not known, is ignored.
 func (c *core) hear(now time.Time, m message) {
+	if m.word == wordLosses {
+		c.hearLosses(now, m.body)
+		return
+	}
 	if !c.caller || c.phase != ringing {
 		if m.word == wordHangup {
 			c.remoteBye(now)
@@ -154,6 +168,31 @@ func (c *core) hear(now time.Time, m message) {
 	case wordHangup:
 		c.remoteBye(now)
 	}
+}
+
+// reportLosses tells a peer that knows call control what we lose of its stream,
+// and so that it may send redundancy.
+func (c *core) reportLosses(now time.Time) {
+	c.at[timerLosses] = now.Add(reportEvery)
+	if !c.spoke {
+		return // another program, to which a callee says a few words in vain
+	}
+	m := c.media
+	m.redundant.Store(true)
+	m.mu.Lock()
+	r := lossReport{payload: redPayload, copies: maxCopies, lossCount: m.losses.take()}
+	m.mu.Unlock()
+	c.control.update(now, wordLosses, r.append(nil))
+}
+
+// hearLosses is told what the peer loses of ours.
+func (c *core) hearLosses(now time.Time, body []byte) {
+	r, err := parseLossReport(body)
+	if err != nil {
+		c.media.drops.add(dropMalformed)
+		return
+	}
+	c.media.scheme.Store(c.copies.hear(now, r).pack())
 }
 
 // remoteBye: the other side has left.
@@ -177,12 +216,19 @@ func (c *core) takeReports(now time.Time, blocks []rtcp.ReceptionReport) {
 			continue
 		}
 		c.peerLoss = float64(r.FractionLost) * 100 / 256
-		if r.LastSenderReport == 0 {
-			continue
-		}
-		rtt := middle(ntpTime(now)) - r.LastSenderReport - r.Delay
-		if int32(rtt) >= 0 {
-			c.rtt = time.Duration(rtt) * time.Second / 65536
-		}
+		c.peerJitter = time.Duration(r.Jitter) * time.Second / audio.SampleRate
+		c.takeRoundTrip(now, r.LastSenderReport, r.Delay)
+	}
+}
+
+// takeRoundTrip is told the timestamp of one of our reports, and how long after
+// it came the peer sent what says so (RFC 3550, Section 6.4.1; RFC 3611, Section
+// 4.5). Zero: none has come.
+func (c *core) takeRoundTrip(now time.Time, last, delay uint32) {
+	if last == 0 {
+		return
+	}
+	if rtt := middle(ntpTime(now)) - last - delay; int32(rtt) >= 0 {
+		c.rtt = time.Duration(rtt) * time.Second / 65536
 	}
 }

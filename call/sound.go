@@ -28,6 +28,7 @@ const (
 	noteHeard                   // the first valid SRTP packet
 	noteOpened                  // the sound devices of a call are open, or err
 	noteEOF                     // the microphone's file or pipe has ended
+	noteDevice                  // a device was lost, or (no err) is back; the call goes on
 	noteLost                    // a device was lost, or (no which) the stream cannot go on
 	noteDone                    // one of the call's goroutines has ended
 )
@@ -46,6 +47,7 @@ func (e *Endpoint) tell(n note) bool {
 type running struct {
 	core     *core
 	ends     ends
+	room     *room
 	opening  bool // the devices are being opened
 	routed   bool // the reader knows its media
 	sounding bool // capture and playout were started
@@ -148,6 +150,12 @@ func (e *Endpoint) heed(now time.Time, n note) {
 		if e.conf.HangupAtEOF {
 			r.core.drain(now)
 		}
+	case noteDevice:
+		state := "back"
+		if n.err != nil {
+			state = "lost"
+		}
+		r.core.tell(DeviceState{Which: n.which, State: state, Err: n.err})
 	case noteLost:
 		if n.which != "" {
 			r.core.tell(DeviceState{Which: n.which, State: "lost", Err: n.err})
@@ -166,8 +174,24 @@ func (e *Endpoint) sound(r *running) {
 		e.work(r, e.echo)
 		return
 	}
+	r.room = newRoom(&e.conf)
+	r.ends = e.lasting(r, r.ends)
 	e.work(r, e.capture)
 	e.work(r, e.playout)
+}
+
+// lasting makes the ends outlive their devices, where they may.
+func (e *Endpoint) lasting(r *running, x ends) ends {
+	tell := func(which string) func(error) {
+		return func(lost error) { e.tell(note{kind: noteDevice, run: r, which: which, err: lost}) }
+	}
+	if e.conf.MicLasts {
+		x.source = device.LastingSource(x.source, e.conf.Mic, tell("mic"))
+	}
+	if e.conf.SpeakerLasts {
+		x.sink = device.LastingSink(x.sink, e.conf.Speaker, tell("speaker"))
+	}
+	return x
 }
 
 // hush ends the sound of a call. Closing the ends frees the goroutines that
@@ -214,6 +238,7 @@ func (e *Endpoint) capture(r *running) {
 			}
 			return
 		}
+		r.room.record(&f)
 		if !r.stop.Load() && !e.send(r, &f) {
 			return
 		}
@@ -225,6 +250,7 @@ func (e *Endpoint) playout(r *running) {
 	var f audio.Frame
 	for !r.stop.Load() {
 		r.core.media.play(time.Now(), &f)
+		r.room.play(&f)
 		if err := r.ends.sink.WriteFrame(&f); err != nil {
 			if !r.stop.Load() {
 				e.tell(note{kind: noteLost, run: r, which: "speaker", err: err})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/playout"
 	"securecall/nat/memnet"
 )
 
@@ -49,6 +50,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		s.conf = Config{
 			Mic:     func() (audio.Source, error) { return s.mic, nil },
 			Speaker: func() (audio.Sink, error) { return s.ear, nil },
+			tap:     s.ear.take,
 			OnEvent: func(_ int, ev Event) {
 				s.mu.Lock()
 				s.events = append(s.events, ev)
@@ -212,10 +214,62 @@ func (m *scriptMic) Close() error {
 // ear keeps what it hears, at the pace of a speaker.
 type ear struct {
 	mu     sync.Mutex
+	came   []int16 // what was in the packets, in front of playout
 	heard  []int16
 	next   time.Time
 	fail   error // from now on
 	closed int
+}
+
+func (e *ear) take(p playout.Packet) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	pcm := make([]int16, len(p.Payload))
+	p.Law.Decode(pcm, p.Payload)
+	e.came = append(e.came, pcm...)
+}
+
+// understood: what was said came sample for sample, and was heard like that but
+// for changes of the delay, which may stretch and shrink it.
+func (e *ear) understood(t *testing.T, said []int16) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !contains(e.came, said) {
+		t.Error("what was in the packets is not what was said")
+	}
+	if r := correlation(said, e.heard); r < 0.98 {
+		t.Errorf("what was heard correlates with what was said by %.3f", r)
+	}
+}
+
+// correlation is how well said is found in heard, piece by piece, each of them
+// where it is most alike near the one before.
+func correlation(said, heard []int16) float64 {
+	const piece, near = 10 * audio.FrameSamples, 2 * audio.FrameSamples
+	var sh, ss, hh float64
+	low, high := 0, min(len(heard), audio.SampleRate) // where the next piece may be
+	for ; len(said) >= piece; said = said[piece:] {
+		place, best := low, math.Inf(-1)
+		var energy float64
+		for at := low; at < high && at+piece <= len(heard); at++ {
+			var x, h float64
+			for i, s := range said[:piece] {
+				x += float64(s) * float64(heard[at+i])
+				h += float64(heard[at+i]) * float64(heard[at+i])
+			}
+			if x > best {
+				place, best, energy = at, x, h
+			}
+		}
+		for _, s := range said[:piece] {
+			ss += float64(s) * float64(s)
+		}
+		sh += max(0, best)
+		hh += energy
+		low, high = max(0, place+piece-near), place+piece+near
+	}
+	return sh / math.Sqrt(ss*hh)
 }
 
 func (e *ear) WriteFrame(f *audio.Frame) error {

@@ -14,10 +14,17 @@ const (
 	// stall is how long a device may deliver or take nothing before it counts
 	// as lost. A virtual one may sleep two seconds before its first sound.
 	stall = 3 * time.Second
+	// falter is how long a microphone that has given sound may keep its reader
+	// waiting.
+	falter = 200 * time.Millisecond
 	// unread is how much sound waits for its reader, at most, besides what came
 	// last: a microphone that nobody has listened to yet does not delay what it
 	// hears from then on.
 	unread = 2 * audio.FrameSamples
+	// steady is how many frames in a row show what is always left over.
+	steady = 25
+	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
+	worthwhile = audio.SampleRate / 250
 	// longest is the longest piece that a device delivers at once.
 	longest = audio.SampleRate / 4
 )
@@ -37,17 +44,19 @@ type capture struct {
 	buf [unread + longest]int16
 	n   int // of buf
 
-	more  chan struct{} // capacity 1: something was pushed
-	timer *time.Timer
-	began time.Time // the first ReadFrame
-	heard bool      // the device has given sound
-	end   *ending
+	more   chan struct{} // capacity 1: something was pushed
+	timer  *time.Timer
+	last   time.Time // when the device last gave sound, or the first ReadFrame
+	silent bool      // the last frame was none of the device's
+	least  int       // of buf, what was left over after each of the last frames
+	taken  int       // frames since least was begun
+	end    *ending
 }
 
 func newCapture(spec string) *capture {
 	timer := time.NewTimer(0)
 	timer.Stop()
-	return &capture{spec: spec, more: make(chan struct{}, 1), timer: timer, end: newEnding(spec)}
+	return &capture{spec: spec, more: make(chan struct{}, 1), timer: timer, silent: true, end: newEnding(spec)}
 }
 
 // push takes 16-bit little-endian samples from the driver. It neither waits
@@ -78,17 +87,16 @@ func (c *capture) forget() {
 	c.n = 0
 }
 
-// ReadFrame gives silence until a device that is still being switched on, which
-// may take a second, has given its first sound: the packets of the call need
-// not wait for it.
+// ReadFrame gives silence while a device is still being switched on, which may
+// take a second, and where it falters: the packets of the call need not wait for
+// it. One that has given nothing for longer is lost.
 func (c *capture) ReadFrame(f *audio.Frame) error {
-	if c.began.IsZero() {
-		c.began = time.Now()
+	if c.last.IsZero() {
+		c.last = time.Now()
 		c.forget()
 	}
-	starting := !c.heard && time.Since(c.began) < stall
-	limit := stall
-	if !c.heard {
+	limit := falter
+	if c.silent {
 		limit = audio.FrameDuration
 	}
 	c.timer.Reset(limit)
@@ -101,14 +109,15 @@ func (c *capture) ReadFrame(f *audio.Frame) error {
 		case <-c.end.lost:
 			return c.end.err
 		case <-c.timer.C:
-			if starting {
-				*f = audio.Frame{}
-				return nil
+			if time.Since(c.last) >= stall {
+				return &Error{Spec: c.spec, Err: errStalled, Hint: lostHint}
 			}
-			return &Error{Spec: c.spec, Err: errStalled, Hint: lostHint}
+			*f = audio.Frame{}
+			c.silent = true
+			return nil
 		}
 	}
-	c.heard = true
+	c.last, c.silent = time.Now(), false
 	return nil
 }
 
@@ -119,9 +128,30 @@ func (c *capture) take(f *audio.Frame) bool {
 		return false
 	}
 	copy(f[:], c.buf[:])
-	copy(c.buf[:], c.buf[len(f):c.n])
-	c.n -= len(f)
+	c.drop(len(f))
+	c.catchUp()
 	return true
+}
+
+func (c *capture) drop(samples int) {
+	copy(c.buf[:], c.buf[samples:c.n])
+	c.n -= samples
+}
+
+// catchUp drops what every one of the last frames has left over: a device whose
+// first piece was a short one, or that once gave two at once, would be heard
+// that much later for ever.
+func (c *capture) catchUp() {
+	if c.taken == 0 || c.n < c.least {
+		c.least = c.n
+	}
+	if c.taken++; c.taken < steady {
+		return
+	}
+	c.taken = 0
+	if c.least >= worthwhile {
+		c.drop(c.least)
+	}
 }
 
 func (c *capture) Close() error {

@@ -18,15 +18,14 @@ const leeway = 5
 type clock struct {
 	first  time.Duration // from the first wait to the first tick
 	next   time.Time     // when the next tick is due; zero before the first wait
-	timer  *time.Timer
+	alarm  alarm
 	once   sync.Once
 	closed chan struct{}
 }
 
-func newClock(first time.Duration) *clock {
-	timer := time.NewTimer(0)
-	timer.Stop()
-	return &clock{first: first, timer: timer, closed: make(chan struct{})}
+func newClock(first time.Duration, o Options) *clock {
+	closed := make(chan struct{})
+	return &clock{first: first, alarm: newAlarm(o.KernelTimers, closed), closed: closed}
 }
 
 // wait returns at the next tick, or with os.ErrClosed once there are none.
@@ -41,15 +40,10 @@ func (c *clock) wait() error {
 	due := c.next.Sub(now)
 	c.next = c.next.Add(audio.FrameDuration)
 	if due > 0 {
-		c.timer.Reset(due)
-		select {
-		case <-c.timer.C:
-		case <-c.closed:
-		}
+		c.alarm.wait(due)
 	}
 	select {
 	case <-c.closed:
-		c.timer.Stop()
 		return os.ErrClosed
 	default:
 		return nil
@@ -57,4 +51,9 @@ func (c *clock) wait() error {
 }
 
 // close ends the waiting; it may come from any goroutine, and again.
-func (c *clock) close() { c.once.Do(func() { close(c.closed) }) }
+func (c *clock) close() {
+	c.once.Do(func() {
+		close(c.closed)
+		c.alarm.close()
+	})
+}

@@ -8,6 +8,7 @@
 //	pulse.go  microphones, and speakers by name, where there is a PulseAudio
 //	          or PipeWire server; all speakers in a build without cgo
 //	malgo.go  microphones where there is none (ALSA, WASAPI, Core Audio)
+//	lasting.go  any of them, opened again when it was lost
 //
 // Whatever happens to a device, no method waits for it longer than a few
 // seconds: one that is lost, or that hangs, ends in an *Error.
@@ -16,8 +17,10 @@
 // system's monotonic clock. Sound leaves and enters as frames of 8 kHz; only
 // WAV files are converted here, devices convert by themselves.
 //
-// Left out: echo cancellation, a choice of speaker where there is no sound
-// server, and following a default device that changes.
+// A device that is lost in mid-call ends in an *Error; lasting.go opens it again.
+//
+// Left out: a choice of speaker where there is no sound server, and following a
+// default device that changes.
 package device
 
 import (
@@ -62,6 +65,9 @@ func KindOf(spec string) Kind {
 type Options struct {
 	Stdin  io.Reader // for "-"
 	Stdout io.Writer // for "-"
+	// KernelTimers pace what has no clock of its own at half the processor time,
+	// where there are such. They do not run in the virtual time of a test.
+	KernelTimers bool
 }
 
 // OpenSource opens the --mic value spec. A failure to find or open is an *Error.
@@ -73,18 +79,18 @@ type Options struct {
 func OpenSource(spec string, o Options) (audio.Source, error) {
 	switch KindOf(spec) {
 	case KindNone:
-		return newNoneSource(), nil
+		return newNoneSource(o), nil
 	case KindTone:
-		return openTone(spec)
+		return openTone(spec, o)
 	case KindFile:
-		return openWAV(spec)
+		return openWAV(spec, o)
 	case KindStdio:
 		if o.Stdin == nil {
 			return nil, &Error{Spec: spec, Err: errors.New("there is no standard input")}
 		}
-		return newPipeSource(spec, o.Stdin, nil), nil
+		return newPipeSource(spec, o.Stdin, nil, o), nil
 	case KindExec:
-		return openExecSource(spec)
+		return openExecSource(spec, o)
 	}
 	return openMicrophone(spec)
 }
@@ -93,18 +99,18 @@ func OpenSource(spec string, o Options) (audio.Source, error) {
 func OpenSink(spec string, o Options) (audio.Sink, error) {
 	switch KindOf(spec) {
 	case KindNone:
-		return newNoneSink(), nil
+		return newNoneSink(o), nil
 	case KindTone:
 		return nil, &Error{Spec: spec, Err: errors.New("a tone cannot be a speaker"), Hint: "use --mic " + spec}
 	case KindFile:
-		return createWAV(spec)
+		return createWAV(spec, o)
 	case KindStdio:
 		if o.Stdout == nil {
 			return nil, &Error{Spec: spec, Err: errors.New("there is no standard output")}
 		}
-		return newPipeSink(spec, o.Stdout, nil), nil
+		return newPipeSink(spec, o.Stdout, nil, o), nil
 	case KindExec:
-		return openExecSink(spec)
+		return openExecSink(spec, o)
 	}
 	return openSpeaker(spec)
 }

@@ -25,7 +25,7 @@ type program struct {
 }
 
 // openExecSource finds exec:COMMAND, whose output will be read.
-func openExecSource(spec string) (audio.Source, error) {
+func openExecSource(spec string, opts Options) (audio.Source, error) {
 	cmd, err := command(spec)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func openExecSource(spec string) (audio.Source, error) {
 		return nil, notStarted(spec, err)
 	}
 	o := &output{spec: spec, cmd: cmd}
-	return newPipeSource(spec, o, o.close), nil
+	return newPipeSource(spec, o, o.close, opts), nil
 }
 
 // An output is what a program writes. The program starts with the first Read:
@@ -90,7 +90,7 @@ func (o *output) close() error {
 }
 
 // openExecSink starts exec:COMMAND and writes what it reads.
-func openExecSink(spec string) (audio.Sink, error) {
+func openExecSink(spec string, o Options) (audio.Sink, error) {
 	cmd, err := command(spec)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func openExecSink(spec string) (audio.Sink, error) {
 		return nil, err
 	}
 	// It sees the end of the pipe first, and may have a file to complete.
-	return newPipeSink(spec, w, func() error { return p.end(notice) }), nil
+	return newPipeSink(spec, w, func() error { return p.end(notice) }, o), nil
 }
 
 // command is what spec names, not started. What it says goes to where our own

@@ -19,8 +19,8 @@ type pacedSource struct {
 	err     error // of release
 }
 
-func newPacedSource(fill func(*audio.Frame) error, release func() error) *pacedSource {
-	return &pacedSource{clock: newClock(0), fill: fill, release: release}
+func newPacedSource(fill func(*audio.Frame) error, release func() error, o Options) *pacedSource {
+	return &pacedSource{clock: newClock(0, o), fill: fill, release: release}
 }
 
 func (s *pacedSource) ReadFrame(f *audio.Frame) error {
@@ -46,11 +46,11 @@ func (s *pacedSource) Close() error {
 }
 
 // newNoneSource is a microphone in a silent room.
-func newNoneSource() audio.Source {
+func newNoneSource(o Options) audio.Source {
 	return newPacedSource(func(f *audio.Frame) error {
 		clear(f[:])
 		return nil
-	}, nil)
+	}, nil, o)
 }
 
 // Samples returns a source that gives pcm (linear, 8 kHz) in real time and
@@ -64,7 +64,7 @@ func Samples(pcm []int16) audio.Source {
 		clear(f[n:])
 		pcm = pcm[n:]
 		return nil
-	}, nil)
+	}, nil, Options{})
 }
 
 // noneSink is a speaker that nobody hears.
@@ -72,7 +72,7 @@ type noneSink struct{ clock *clock }
 
 // A sink's first tick is a frame away: it takes one frame at once, and the
 // next when that has been played.
-func newNoneSink() audio.Sink { return noneSink{newClock(audio.FrameDuration)} }
+func newNoneSink(o Options) audio.Sink { return noneSink{newClock(audio.FrameDuration, o)} }
 
 func (s noneSink) WriteFrame(*audio.Frame) error { return s.clock.wait() }
 

@@ -69,7 +69,7 @@ func TestSinksKeepTime(t *testing.T) {
 // A reader that was stopped for long gets a few frames at once, and no more.
 func TestClockForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source := newNoneSource()
+		source := newNoneSource(Options{})
 		var f audio.Frame
 		source.ReadFrame(&f)
 		for _, late := range []struct {
@@ -93,7 +93,7 @@ func TestClockForgets(t *testing.T) {
 
 func TestCloseEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		source, sink := newNoneSource(), newNoneSink()
+		source, sink := newNoneSource(Options{}), newNoneSink(Options{})
 		ended := make(chan error, 2)
 		go func() {
 			var f audio.Frame

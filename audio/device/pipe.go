@@ -34,11 +34,11 @@ type pipeSource struct {
 	release func() error     // ends the program at the other end of the pipe
 }
 
-func newPipeSource(spec string, r io.Reader, release func() error) *pipeSource {
+func newPipeSource(spec string, r io.Reader, release func() error, o Options) *pipeSource {
 	return &pipeSource{
 		spec:    spec,
 		r:       r,
-		clock:   newClock(audio.FrameDuration), // the first frame has to be read first
+		clock:   newClock(audio.FrameDuration, o), // the first frame has to be read first
 		frames:  make(chan audio.Frame, readAhead),
 		release: release,
 	}
@@ -127,11 +127,11 @@ type pipeSink struct {
 	err     error        // of release
 }
 
-func newPipeSink(spec string, w io.Writer, release func() error) *pipeSink {
+func newPipeSink(spec string, w io.Writer, release func() error, o Options) *pipeSink {
 	s := &pipeSink{
 		spec:    spec,
 		w:       w,
-		clock:   newClock(audio.FrameDuration),
+		clock:   newClock(audio.FrameDuration, o),
 		frames:  make(chan audio.Frame, writeBehind),
 		done:    make(chan struct{}),
 		quit:    make(chan struct{}),

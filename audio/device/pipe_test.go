@@ -265,7 +265,7 @@ func TestPathOfFramesDoesNotAllocate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		sink := mustPipeSink(t, w)
-		source := newNoneSource()
+		source := newNoneSource(Options{})
 		var f audio.Frame
 		if n := testing.AllocsPerRun(100, func() {
 			if source.ReadFrame(&f) != nil || sink.WriteFrame(&f) != nil {

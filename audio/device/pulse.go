@@ -14,9 +14,12 @@ import (
 
 // What we ask of the server, in octets of sound. It may give more.
 const (
-	pulseFragment = frameOctets     // a piece of recording
-	pulseTarget   = 2 * frameOctets // what waits to be played
-	pulseMinimum  = frameOctets / 2 // what it asks for at once
+	pulseFragment = frameOctets // a piece of recording
+	// What waits to be played, and what the server asks for at once. Of the time
+	// that is left of the one without two of the other, the server takes half
+	// for the device: 20 ms, so that it wakes for each frame once.
+	pulseTarget  = 5 * frameOctets / 2
+	pulseMinimum = frameOctets / 4
 )
 
 var (
@@ -165,7 +168,7 @@ func (s *pulseSink) WriteFrame(f *audio.Frame) error {
 	s.mu.Lock()
 	s.room -= frameOctets
 	s.mu.Unlock()
-	if err := s.conn.client.Send(s.index, s.raw[:]); err != nil {
+	if err := s.conn.play(s.index, s.raw[:]); err != nil {
 		s.end.lose(err)
 		return s.end.err
 	}

@@ -200,7 +200,7 @@ func awake(t *testing.T, speaker audio.Sink, mic audio.Source) time.Duration {
 			t.Error(err)
 			break
 		}
-		if !mic.(*capture).heard {
+		if !!mic.(*capture).silent {
 			continue
 		}
 		if real++; real == 1 {

@@ -37,7 +37,10 @@ var errNoServer = errors.New("no PulseAudio or PipeWire server")
 type pulseConn struct {
 	client *proto.Client
 	conn   net.Conn
-	in     *bufio.Reader // of conn: a header and its sound in one read
+	stream *stream       // of conn
+	in     *bufio.Reader // of stream: a header and its sound in one read
+	writes sync.Mutex
+	sound  []byte // a message of ours
 
 	mu   sync.Mutex
 	data func([]byte) // sound that was recorded
@@ -59,7 +62,7 @@ func dialPulse() (*pulseConn, error) {
 		if err != nil {
 			continue
 		}
-		c := &pulseConn{conn: conn}
+		c := &pulseConn{conn: conn, stream: newStream(conn)}
 		if err = c.greet(); err == nil {
 			return c, nil
 		}
@@ -158,20 +161,9 @@ func (c *pulseConn) serve(data func([]byte), want func(int), lost func(error)) {
 	}
 }
 
-// receive is called by the goroutine that reads the connection.
+// receive is called by the library for what it has read.
 func (c *pulseConn) receive(message any) {
-	c.mu.Lock()
-	data, want := c.data, c.want
-	c.mu.Unlock()
-	switch m := message.(type) {
-	case *proto.DataPacket:
-		if data != nil {
-			data(m.Data)
-		}
-	case *proto.Request:
-		if want != nil {
-			want(int(m.Length))
-		}
+	switch message.(type) {
 	case *proto.PlaybackStreamKilled, *proto.RecordStreamKilled:
 		c.fail(errGone)
 	}
@@ -207,7 +199,7 @@ func (c *pulseConn) Read(p []byte) (int, error) {
 
 func (c *pulseConn) readMessage() error {
 	if c.in == nil {
-		c.in, c.buf = bufio.NewReader(c.conn), make([]byte, 1<<12)
+		c.in, c.buf = bufio.NewReader(c.stream), make([]byte, 1<<12)
 	}
 	if _, err := io.ReadFull(c.in, c.buf[:pulseHeader]); err != nil {
 		return io.EOF
@@ -223,23 +215,44 @@ func (c *pulseConn) readMessage() error {
 	if _, err := io.ReadFull(c.in, c.buf[pulseHeader:total]); err != nil {
 		return io.EOF
 	}
-	if ours(c.buf[:total]) {
-		c.message.Reset(c.buf[:total])
+	if message := c.buf[:total]; !c.takeSound(message) && ours(message) {
+		c.message.Reset(message)
 	}
 	return nil
 }
 
-// ours tells whether a message is sound, an answer, or news of a stream. Those
-// that are no sound begin with their kind and with a number.
-func ours(message []byte) bool {
-	if binary.BigEndian.Uint32(message[4:]) != pulseControl {
+// takeSound takes what comes many times a second, recorded sound and the
+// server's wish for more to play, past the library, which would allocate it.
+func (c *pulseConn) takeSound(message []byte) bool {
+	c.mu.Lock()
+	data, want := c.data, c.want
+	c.mu.Unlock()
+	body := message[pulseHeader:]
+	switch {
+	case binary.BigEndian.Uint32(message[4:]) != pulseControl:
+		if data != nil {
+			data(body)
+		}
+		return true
+	case len(body) == 20 && binary.BigEndian.Uint32(body[1:]) == proto.OpRequest:
+		// Each number has an octet for its type before it: kind, number of the
+		// message, stream, octets wanted.
+		if want != nil {
+			want(int(binary.BigEndian.Uint32(body[16:])))
+		}
 		return true
 	}
+	return false
+}
+
+// ours tells whether a message is an answer or news of a stream. It begins with
+// its kind and with a number.
+func ours(message []byte) bool {
 	if len(message) < pulseHeader+10 {
 		return false
 	}
 	switch binary.BigEndian.Uint32(message[pulseHeader+1:]) {
-	case proto.OpError, proto.OpReply, proto.OpRequest, proto.OpPlaybackStreamKilled, proto.OpRecordStreamKilled:
+	case proto.OpError, proto.OpReply, proto.OpPlaybackStreamKilled, proto.OpRecordStreamKilled:
 		return true
 	}
 	return false
@@ -247,10 +260,30 @@ func ours(message []byte) bool {
 
 // Write does not wait for a server that hangs.
 func (c *pulseConn) Write(p []byte) (int, error) {
+	c.writes.Lock()
+	defer c.writes.Unlock()
+	n := c.stream.tryWrite(p)
+	if n == len(p) {
+		return n, nil
+	}
 	_ = c.conn.SetWriteDeadline(time.Now().Add(pulseTimeout))
-	n, err := c.conn.Write(p)
+	more, err := c.conn.Write(p[n:])
 	if err != nil {
 		c.fail(errors.New("the sound server does not answer"))
 	}
-	return n, err
+	return n + more, err
+}
+
+var zeros [pulseHeader - 8]byte // where in the stream: at its end
+
+// play sends sound to a stream, header and sound in one piece; the library
+// would write them one by one. One goroutine at a time plays, and no request is
+// made meanwhile.
+func (c *pulseConn) play(index uint32, pcm []byte) error {
+	c.sound = binary.BigEndian.AppendUint32(c.sound[:0], uint32(len(pcm)))
+	c.sound = binary.BigEndian.AppendUint32(c.sound, index)
+	c.sound = append(c.sound, zeros[:]...)
+	c.sound = append(c.sound, pcm...)
+	_, err := c.Write(c.sound)
+	return err
 }

@@ -13,7 +13,7 @@ import (
 const toneLevel = -12
 
 // openTone opens tone:HZ, a sine.
-func openTone(spec string) (audio.Source, error) {
+func openTone(spec string, o Options) (audio.Source, error) {
 	hz, err := strconv.ParseFloat(strings.TrimPrefix(spec, "tone:"), 64)
 	if err != nil || !(hz >= 1 && hz <= audio.SampleRate/2-1) {
 		return nil, &Error{
@@ -33,5 +33,5 @@ func openTone(spec string) (audio.Source, error) {
 			}
 		}
 		return nil
-	}, nil), nil
+	}, nil, o), nil
 }

@@ -43,7 +43,7 @@ type wavFormat struct {
 }
 
 // openWAV opens a file as a microphone.
-func openWAV(path string) (audio.Source, error) {
+func openWAV(path string, o Options) (audio.Source, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, &Error{Spec: path, Err: cause(err), Hint: "check the file's name", File: true}
@@ -59,7 +59,7 @@ func openWAV(path string) (audio.Source, error) {
 			err = &Error{Spec: path, Err: cause(err), File: true}
 		}
 		return err
-	}, file.Close), nil
+	}, file.Close, o), nil
 }
 
 // cause strips the path from a file's error, since Error.Spec holds it.

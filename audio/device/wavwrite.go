@@ -32,14 +32,14 @@ type wavSink struct {
 
 // createWAV creates or empties a file as a speaker. It holds what was said in
 // confidence, so nobody else may read it.
-func createWAV(path string) (audio.Sink, error) {
+func createWAV(path string, o Options) (audio.Sink, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, &Error{Spec: path, Err: cause(err), Hint: "choose a file that can be written", File: true}
 	}
 	info, err := file.Stat()
 	s := &wavSink{
-		clock:    newClock(audio.FrameDuration),
+		clock:    newClock(audio.FrameDuration, o),
 		path:     path,
 		file:     file,
 		seekable: err == nil && info.Mode().IsRegular(),
@@ -50,6 +50,7 @@ func createWAV(path string) (audio.Sink, error) {
 	}
 	header := wavHeader(size)
 	if _, err := file.Write(header[:]); err != nil {
+		s.clock.close()
 		file.Close()
 		return nil, s.failed(err)
 	}

@@ -1,18 +1,27 @@
 // Package playout turns packets as the network delivers them into frames as
-// the speaker needs them: a jitter buffer with loss concealment.
+// the speaker needs them: an adaptive jitter buffer.
 //
 // It is a machine without clock, goroutine or lock: time comes in as an
-// argument, and its owner serialises the calls.
+// argument, and its owner serialises the calls. It does no I/O and does not
+// allocate after New.
 //
-// The buffer is a ring of samples, indexed by RTP timestamp (RFC 3550, Section
-// 5.1): where a sample is stored says when it is played. Its delay is fixed;
-// it is corrected by whole frames where the two clocks drift apart.
+// Sound is kept in a ring of samples, indexed by RTP timestamp (RFC 3550,
+// Section 5.1). The speaker is the clock: each Pop moves it on by a frame,
+// and what is played is the delay behind it. What the delay should be is
+// learnt from how late packets come (arrivals.go); it gets there by leaving out
+// or repeating single pitch periods (adjust.go, package stretch), and where
+// nothing is to be heard, by waiting or leaving out silence. What is lost is
+// concealed and may still be filled by a redundant copy (RFC 2198).
+//
+// Left out: comfort noise (RFC 3389), and a clock skew estimate; the delay that
+// follows arrivals follows the sender's clock as well.
 package playout
 
 import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/conceal"
 )
 
 // A Packet is one authenticated RTP packet of the stream.
@@ -23,77 +32,99 @@ type Packet struct {
 	Payload   []byte    // G.711 octets, one a sample; borrowed for the call only
 }
 
-// Config of a Buffer.
+// Config of a Buffer, for what the packets of the last seconds wait.
 type Config struct {
-	Delay time.Duration // how long a packet waits before it is played: 60 ms if zero, 500 ms at most
-}
-
-// Stats count packets and frames since New.
-type Stats struct {
-	Received   uint64 // packets pushed
-	Late       uint64 // arrived after their time had been played
-	Duplicated uint64
-	Reordered  uint64 // in time, but behind a packet with a higher number
-	Lost       uint64 // frames played without: concealed, or silence
-	Refused    uint64 // nothing that could be played (length, far away in time)
-	Adjusted   uint64 // frames left out or put in because the clocks differ
-	Concealed  time.Duration
-	Delay      time.Duration // what a packet now waits, at the last Push
+	Min time.Duration // never aim for less than this on average
+	Max time.Duration // never for more than this for the fastest: 500 ms if zero, and at most
 }
 
 const (
-	ringSize  = 1 << 13                // samples, one second
-	reach     = ringSize - maxPacket   // a packet this far ahead does not yet wrap the ring
-	maxPacket = 3 * audio.FrameSamples // 60 ms, the longest that phones send
-	slack     = 2 * audio.FrameSamples // more waiting than this beyond the delay is shortened
-	settle    = 50                     // packets over which that is watched
-	patience  = 3                      // late or far packets in a row before the stream is taken up anew
+	maxDelay   = 500 * time.Millisecond
+	maxPayload = 3 * audio.FrameSamples // 60 ms, the longest that phones send
+
+	// A packet that comes this shortly before it is needed might as well have
+	// come after, by a whim of a scheduler; it counts as if it had. So the delay
+	// has grown before the first packet is late when the sender's clock creeps
+	// past ours.
+	marginal = 2 * time.Millisecond
+
+	stall    = 200 * time.Millisecond // a speaker that has not asked for so long hears nothing
+	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
+	catching = 10                     // Pops over which what was held back then may come in a lump
+
+	patience  = 3                     // packets from far away that take the stream up anew there,
+	farSpread = 30 * time.Millisecond // if they come over so long a time
+
+	leisure  = 8                      // Pops after which the delay is weighed anew
+	splinter = audio.SampleRate / 400 // sound shorter than this inside a gap is not worth taking
 )
 
 // Buffer is the jitter buffer of one stream.
 type Buffer struct {
-	delay int // samples
-	stats Stats
+	min, max int // samples
+	stats    Stats
 
-	ring [ringSize]int16
-	full [ringSize]bool
-	next uint32 // timestamp of the next sample to be played
+	ring     ring
+	clock    uint32    // the timestamp of the next Pop, if there were no delay
+	delay    int       // samples; what is played next is this far behind clock
+	begun    bool      // there is a stream
+	sounding bool      // and something of it has been heard
+	popped   time.Time // when the last Pop was, or would have been
+	stalled  bool      // the speaker has not asked for a while
+	gap      int       // samples concealed up to now since something was heard
 
-	phase phase
-	begin time.Time // when the first packet came
-	seen  window
+	begin     time.Time // when the stream was first heard of
+	arrived   time.Time // when the last packet came
+	seen      sequence
+	pending   [64]arrival // since the last Pop
+	waiting   int         // how many
+	arrivals  arrivals
+	unweighed int  // Pops with arrivals since the delay was last weighed
+	returning int  // Pops for which packets may still come that were held back; 0: none
+	fresh     bool // the delay is not known yet
+	spread    int  // what it was beyond the fastest packets before the stream was taken up anew
 
-	late, far int    // in a row
-	farNext   uint32 // the timestamp that would follow the last far packet
-	least     int    // least waiting of the last packets, samples
-	watched   int
+	far      int // packets from far away in a row
+	farFirst time.Time
+	farStamp uint32
 
-	conceal concealer
-	decoded [maxPacket]int16
+	adjust  adjuster
+	conceal conceal.Concealer
+	bursts  bursts
+	decoded [maxPayload]int16
 }
 
-type phase uint8
-
-const (
-	empty   phase = iota // no packet yet
-	waiting              // the first packet waits for its delay
-	playing
-)
+// An arrival is a packet that no Pop has seen yet.
+type arrival struct {
+	at        time.Time
+	timestamp uint32
+	lag       int // of the next Pop
+	n         int // samples
+	copied    bool
+}
 
 // New returns an empty buffer.
 func New(c Config) *Buffer {
-	if c.Delay == 0 {
-		c.Delay = 60 * time.Millisecond
+	if c.Max <= 0 || c.Max > maxDelay {
+		c.Max = maxDelay
 	}
-	delay := min(c.Delay, 500*time.Millisecond) * audio.SampleRate / time.Second
-	return &Buffer{delay: int(delay)}
+	c.Min = max(0, min(c.Min, c.Max))
+	return &Buffer{min: count(c.Min), max: count(c.Max)}
 }
 
-// Push hands in one packet that arrived at now. It copies the payload and
-// does not allocate.
+// Reset makes the buffer ready for another stream (a new SSRC). The counters
+// go on.
+func (b *Buffer) Reset() {
+	*b = Buffer{min: b.min, max: b.max, stats: b.stats, popped: b.popped, conceal: b.conceal}
+}
+
+// next is the timestamp of what is played next.
+func (b *Buffer) next() uint32 { return b.clock - uint32(b.delay) }
+
+// Push hands in one packet that arrived at now. It copies the payload.
 func (b *Buffer) Push(now time.Time, p Packet) {
 	b.stats.Received++
-	if len(p.Payload) == 0 || len(p.Payload) > maxPacket {
+	if len(p.Payload) == 0 || len(p.Payload) > maxPayload {
 		b.stats.Refused++
 		return
 	}
@@ -102,146 +133,203 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 		b.stats.Duplicated++
 		return
 	}
-	if b.phase == empty {
-		b.phase, b.begin, b.next = waiting, now, p.Timestamp
+	b.elapse(now, false)
+	if !b.begun {
+		b.start(now, p.Timestamp)
 	}
-	ahead := int(int32(p.Timestamp - b.next)) // samples until it is to be played
-	if b.phase == waiting && ahead < 0 && ahead >= -reach {
-		b.back(-ahead) // the first packet was not the first sent
-		ahead = 0
-	}
-	if ahead > reach || ahead < -reach {
-		if !b.jumped(p) {
+	if !b.near(p.Timestamp, len(p.Payload)) {
+		if !b.jumped(now, p.Timestamp) {
 			b.stats.Refused++
 			return
 		}
-		ahead = b.restart(p.Timestamp)
+		b.start(now, p.Timestamp)
 	}
 	b.far = 0
-	if ahead+len(p.Payload) <= 0 {
-		b.stats.Late++
-		if b.late++; b.late < patience {
-			return
-		}
-		// They all come late: the path has become longer, or the sender's clock
-		// is slower than ours. Wait for them again.
-		b.stats.Adjusted++
-		ahead = b.restart(p.Timestamp)
-	} else if older {
+	if b.arrived.Before(now.Add(-outage)) && !b.fresh {
+		b.returning = catching
+	}
+	b.arrived = now
+	if older && int32(p.Timestamp-b.next()) >= 0 {
 		b.stats.Reordered++
 	}
-	b.late = 0
-	b.store(p, ahead)
-	if b.phase == playing {
-		b.watch(ahead)
-	}
-}
-
-// store decodes a packet into the ring, but for samples that have been played.
-func (b *Buffer) store(p Packet, ahead int) {
+	// The packet may be one whose copy was here before it: then it was in time
+	// already, and how late it came itself says nothing.
+	known := b.ring.run(p.Timestamp, len(p.Payload)) == len(p.Payload)
 	pcm := b.decoded[:len(p.Payload)]
 	p.Law.Decode(pcm, p.Payload)
-	skip := max(0, -ahead)
-	for i := skip; i < len(pcm); i++ {
-		at := (p.Timestamp + uint32(i)) % ringSize
-		b.ring[at], b.full[at] = pcm[i], true
+	b.ring.store(p.Timestamp, pcm)
+	if !known {
+		b.note(now, p.Timestamp, len(pcm), false)
 	}
 }
 
-// restart moves the moment of playing so that the sample at timestamp waits
-// for the whole delay, and returns how far ahead it now is.
-func (b *Buffer) restart(timestamp uint32) int {
-	clear(b.full[:])
-	b.next = timestamp - uint32(b.delay)
-	b.watched = 0
-	return b.delay
+// Recover hands in a redundant copy of what was sent in an earlier packet (RFC
+// 2198), which came at now. It fills what has not come and touches nothing
+// else. Where it fills something, the copy's arrival is that packet's, so that
+// the delay becomes long enough for copies while packets are lost.
+func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload []byte) {
+	if len(payload) == 0 || len(payload) > maxPayload {
+		return
+	}
+	b.elapse(now, false)
+	if !b.begun || !b.near(timestamp, len(payload)) {
+		return
+	}
+	pcm := b.decoded[:len(payload)]
+	law.Decode(pcm, payload)
+	if b.ring.fill(timestamp, pcm) > 0 {
+		b.note(now, timestamp, len(payload), true)
+	}
 }
 
-// jumped tells whether a packet from far away is the second in a row of a
-// stream that goes on there. One alone may be nonsense.
-func (b *Buffer) jumped(p Packet) bool {
-	follows := b.far > 0 && p.Timestamp == b.farNext
+// near tells whether n samples from timestamp on may be played or may have
+// been played a moment ago.
+func (b *Buffer) near(timestamp uint32, n int) bool {
+	ahead := int(int32(timestamp - b.next()))
+	return ahead >= -count(maxDelay) && ahead <= reach && b.ring.holds(timestamp, n)
+}
+
+// jumped tells whether a packet from far away is one of a stream that goes on
+// there. Some alone may be nonsense, many at once what a path had held back.
+func (b *Buffer) jumped(now time.Time, timestamp uint32) bool {
+	if apart := int32(timestamp - b.farStamp); b.far == 0 || apart > reach || apart < -reach {
+		b.far, b.farFirst = 0, now
+	}
 	b.far++
-	b.farNext = p.Timestamp + uint32(len(p.Payload))
-	return follows && b.far >= patience-1
+	b.farStamp = timestamp
+	return b.far >= patience && now.Sub(b.farFirst) >= farSpread
 }
 
-// watch shortens the waiting when for a while no packet waited less than the
-// delay and some slack: by a frame where the sender's clock is faster than ours,
-// by all of it where the path had held packets back and let them go at once.
-func (b *Buffer) watch(ahead int) {
-	b.stats.Delay = samples(ahead)
-	if b.watched == 0 || ahead < b.least {
-		b.least = ahead
+// start takes the stream up at timestamp. How it is delayed is settled at the
+// next Pop.
+func (b *Buffer) start(now time.Time, timestamp uint32) {
+	if b.begun {
+		b.spread = max(0, b.delay-b.arrivals.least)
+	} else {
+		b.begin = now
 	}
-	if b.watched++; b.watched < settle {
+	b.begun, b.fresh, b.returning = true, true, catching
+	b.clock, b.delay, b.waiting, b.unweighed = timestamp, 0, 0, leisure
+	b.ring.clear(timestamp - past)
+	b.arrivals.clear()
+}
+
+// note remembers a packet until the next Pop, which knows whether it was in
+// time.
+func (b *Buffer) note(now time.Time, timestamp uint32, n int, copied bool) {
+	if b.waiting == len(b.pending) {
+		b.settle(now)
+	}
+	b.pending[b.waiting] = arrival{now, timestamp, int(int32(b.clock - timestamp)), n, copied}
+	b.waiting++
+}
+
+// elapse moves the clock on where the speaker has stopped asking: the frames
+// that it would have played by now are over.
+func (b *Buffer) elapse(now time.Time, asked bool) {
+	if b.popped.IsZero() {
+		b.popped = now
+	}
+	idle := now.Sub(b.popped)
+	if idle < stall && !b.stalled {
 		return
 	}
-	b.watched = 0
-	excess := (b.least - b.delay) / audio.FrameSamples
-	if excess <= slack/audio.FrameSamples {
+	b.stalled = !asked
+	frames := int(idle / audio.FrameDuration)
+	if asked {
+		frames-- // is the one that is asked for
+	}
+	if frames <= 0 {
 		return
 	}
-	if excess <= 2*slack/audio.FrameSamples {
-		excess = 1
+	b.settle(now)
+	b.popped = b.popped.Add(time.Duration(frames) * audio.FrameDuration)
+	if !b.begun {
+		return
 	}
-	b.skip(excess * audio.FrameSamples)
-	b.stats.Adjusted += uint64(excess)
-}
-
-// skip passes over samples that will not be played.
-func (b *Buffer) skip(n int) {
-	for range n {
-		b.full[b.next%ringSize] = false
-		b.next++
+	b.clock += uint32(frames * audio.FrameSamples)
+	if oldest := b.next() - past; frames < ringSize/audio.FrameSamples {
+		b.ring.forget(oldest)
+	} else {
+		b.ring.clear(oldest)
 	}
-}
-
-// back makes n samples that were before next the next ones. Their places may
-// hold what is a whole ring ahead of them.
-func (b *Buffer) back(n int) {
-	for range n {
-		b.next--
-		b.full[b.next%ringSize] = false
+	if b.sounding {
+		// What comes next does not follow what was heard last.
+		var unheard audio.Frame
+		for range min(frames, catching) {
+			b.conceal.Missing(unheard[:])
+		}
+		b.gap = min(b.gap+frames*audio.FrameSamples, past/2)
 	}
 }
 
 // Pop fills f with the next 20 ms to be heard at now: speech, concealment, or
 // silence before the first packet and after a long gap. It reports whether f
-// holds received sound. It does not allocate.
+// holds received sound.
 func (b *Buffer) Pop(now time.Time, f *audio.Frame) bool {
-	if b.phase == waiting && !now.Add(audio.FrameDuration/2).Before(b.begin.Add(samples(b.delay))) {
-		b.phase = playing
-		// Nobody listened for longer than the delay: that is not made up for by
-		// hearing everything late for ever.
-		if missed := now.Sub(b.begin) - samples(b.delay) - audio.FrameDuration; missed > 0 {
-			b.skip(min(reach, int(missed*audio.SampleRate/time.Second)))
-		}
-	}
-	if b.phase != playing {
+	b.elapse(now, true)
+	if !b.begun {
+		b.popped = now
 		*f = audio.Frame{}
 		return false
 	}
-	missing := 0
-	for i := range f {
-		at := b.next % ringSize
-		if b.full[at] {
-			f[i] = b.conceal.heard(b.ring[at])
-			b.full[at] = false
-		} else {
-			f[i] = b.conceal.missing()
-			missing++
+	for i := range b.pending[:b.waiting] {
+		if p := &b.pending[i]; now.Sub(p.at) < marginal {
+			p.lag += audio.FrameSamples
 		}
-		b.next++
 	}
-	if missing > audio.FrameSamples/2 {
-		b.stats.Lost++
+	b.settle(now)
+	b.popped = now
+	b.ring.forget(b.next() - past)
+	heard, sounding := audio.FrameSamples, b.sounding
+	if b.gap == 0 && b.reshape(f) {
+		b.conceal.Heard(f[:])
+	} else {
+		heard = b.play(f)
 	}
-	b.stats.Concealed += samples(missing)
-	return missing < audio.FrameSamples
+	b.clock += audio.FrameSamples
+	if sounding {
+		lost := heard < audio.FrameSamples/2
+		if lost {
+			b.stats.Lost++
+		}
+		b.bursts.frame(&b.stats, lost)
+	}
+	return heard > 0
+}
+
+// play fills f as it comes and returns how many samples are received ones.
+func (b *Buffer) play(f *audio.Frame) (heard int) {
+	for i := 0; i < len(f); {
+		at := b.next() + uint32(i)
+		rest := f[i:]
+		n := b.ring.run(at, len(rest))
+		if b.gap > 0 && b.ring.run(at, splinter) < splinter {
+			n = 0
+		}
+		if n > 0 {
+			rest = rest[:n]
+			b.ring.read(rest, at)
+			b.conceal.Heard(rest)
+			b.sounding, b.gap = true, 0
+			heard += n
+			i += n
+			continue
+		}
+		n = b.ring.run(at, splinter-1)
+		n += b.ring.hole(at+uint32(n), len(rest))
+		rest = rest[:min(n, len(rest))]
+		if b.sounding {
+			b.conceal.Missing(rest)
+			b.gap = min(b.gap+len(rest), past/2)
+			b.stats.Concealed += samples(len(rest))
+		} else {
+			clear(rest)
+		}
+		i += len(rest)
+	}
+	return heard
 }
 
 // Stats returns the counters so far.
 func (b *Buffer) Stats() Stats { return b.stats }
-
-func samples(n int) time.Duration { return time.Duration(n) * time.Second / audio.SampleRate }

@@ -4,9 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
-
-	"securecall/call"
 )
 
 // murmur is n samples of something that is never twice the same.
@@ -40,26 +37,6 @@ func TestCompare(t *testing.T) {
 	for name, heard := range map[string][]int16{"nothing": nil, "silence": make([]int16, 8000)} {
 		if exact, correlation := compare(said, heard); exact != 0 || correlation != 0 {
 			t.Errorf("%s: %.3f exact, correlation %.4f", name, exact, correlation)
-		}
-	}
-}
-
-// ITU-T G.107 at its default values gives R = 93.2, MOS 4.41; G.711 with loss
-// concealment at 2 % loss is about 4.2, and half a second of delay is felt.
-func TestMOS(t *testing.T) {
-	for _, c := range []struct {
-		name      string
-		s         call.Stats
-		low, high float64
-	}{
-		{"nothing heard", call.Stats{}, 0, 0},
-		{"perfect", call.Stats{Received: 1}, 4.38, 4.42},
-		{"2 % lost", call.Stats{Received: 1, Loss: 2}, 4.1, 4.3},
-		{"slow", call.Stats{Received: 1, RTT: time.Second}, 2.8, 3.4},
-		{"all lost", call.Stats{Received: 1, Loss: 100, RTT: 3 * time.Second}, 1, 1},
-	} {
-		if got := mos(c.s); got < c.low || got > c.high {
-			t.Errorf("%s: %.2f, want %.2f to %.2f", c.name, got, c.low, c.high)
 		}
 	}
 }

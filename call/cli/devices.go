@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	ucli "github.com/urfave/cli/v2"
@@ -17,11 +18,26 @@ func Devices() *ucli.Command {
 		Name:  "devices",
 		Usage: "microphones and speakers, by the names that --mic and --speaker take",
 		UsageText: `securecall devices
-securecall devices --json`,
-		Flags: []ucli.Flag{toggle("json", "one device a line")},
+securecall devices --json
+securecall devices --test --speaker headset`,
+		Flags: []ucli.Flag{
+			toggle("test", "play a tone of a second, then show for three how loud the microphone is"),
+			&ucli.StringFlag{Name: "mic", Usage: "the `SRC` of --test, as in a call"},
+			&ucli.StringFlag{Name: "speaker", Usage: "the `DST` of --test, as in a call"},
+			toggle("json", "one device a line, or with --test one line for each of them"),
+		},
 		Action: func(c *ucli.Context) error {
 			if c.Args().Present() {
 				return usagef("securecall help devices shows what it takes", "devices takes no argument, and got %q", c.Args().First())
+			}
+			if c.Bool("test") {
+				return deviceTest{
+					mic: orDefault(c.String("mic")), speaker: orDefault(c.String("speaker")),
+					json: c.Bool("json"), out: c.App.Writer, live: isTerminal(os.Stdout),
+				}.run()
+			}
+			if c.IsSet("mic") || c.IsSet("speaker") {
+				return usagef("securecall devices --test tries them", "--mic and --speaker need --test here")
 			}
 			infos, err := device.List()
 			if err != nil {
@@ -33,6 +49,13 @@ securecall devices --json`,
 			return printDevices(c.App.Writer, infos)
 		},
 	}
+}
+
+func orDefault(spec string) string {
+	if spec == "" {
+		return "default"
+	}
+	return spec
 }
 
 // A jsonInfo is one line of devices --json.

@@ -22,6 +22,7 @@ type settings struct {
 	bind          netip.AddrPort
 	mic, speaker  string
 	echo          bool
+	cancelEcho    bool
 	hangupAtEOF   bool
 	duration      time.Duration
 	timeout       time.Duration
@@ -44,6 +45,10 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		&ucli.StringFlag{Name: "bind", Usage: "local address, `ADDR[:PORT]`", DefaultText: bindHelp},
 		&ucli.StringFlag{Name: "mic", Usage: "`SRC` is default, a device's name, FILE.wav, - (stdin), exec:COMMAND, tone:HZ, none"},
 		&ucli.StringFlag{Name: "speaker", Usage: "`DST` is default, a device's name, FILE.wav, - (stdout), exec:COMMAND, none"},
+		&ucli.StringFlag{
+			Name: "echo-cancel", Value: "auto",
+			Usage: "take what the speaker plays out of what the microphone hears: `WHEN` is on, off, or auto (where both are devices)",
+		},
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
@@ -113,6 +118,10 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
 	var err error
+	devices := device.KindOf(s.mic) == device.KindDevice && device.KindOf(s.speaker) == device.KindDevice
+	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", devices); err != nil {
+		return nil, err
+	}
 	if s.algorithms, err = algorithms(c); err != nil {
 		return nil, err
 	}
@@ -120,13 +129,32 @@ func readSettings(c *ucli.Context) (*settings, error) {
 	return s, err
 }
 
+// onOffAuto reads a flag that is on, off or auto, which stands for automatic.
+func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
+	switch v := c.String(name); v {
+	case "on":
+		return true, nil
+	case "off":
+		return false, nil
+	case "auto":
+		return automatic, nil
+	default:
+		return false, usagef("say on, off or auto", "--%s %q is none of them", name, v)
+	}
+}
+
 // config is what an endpoint needs to know of the flags.
 func (s *settings) config(q *queue, attended bool) call.Config {
-	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout}
+	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true}
 	return call.Config{
-		Mic:         func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
-		Speaker:     func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
-		Echo:        s.echo,
+		Mic:        func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker:    func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Echo:       s.echo,
+		CancelEcho: s.cancelEcho,
+
+		MicLasts:     device.KindOf(s.mic) == device.KindDevice,
+		SpeakerLasts: device.KindOf(s.speaker) == device.KindDevice,
+
 		Algorithms:  s.algorithms,
 		Client:      client,
 		Timeout:     s.timeout,

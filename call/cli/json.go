@@ -82,10 +82,14 @@ type (
 		RTT          float64           `json:"rtt_ms"` // 0: not known yet
 		Jitter       float64           `json:"jitter_ms"`
 		Loss         float64           `json:"loss_pct"`
+		PeerJitter   float64           `json:"peer_jitter_ms"`
 		PeerLoss     float64           `json:"peer_loss_pct"`
 		PlayoutDelay float64           `json:"playout_delay_ms"`
 		Concealed    float64           `json:"concealed_ms"`
-		MOS          float64           `json:"mos"` // 1 to 4.5; 0: nothing heard yet
+		Recovered    float64           `json:"recovered_ms"` // by redundancy
+		Redundancy   int               `json:"redundancy"`   // copies in each packet that we send
+		MOS          float64           `json:"mos"`          // 1 to 4.5; 0: nothing heard yet
+		PeerMOS      float64           `json:"peer_mos"`     // 1 to 5, as the peer says; 0: it has not said
 		Sent         uint64            `json:"sent"`
 		Received     uint64            `json:"received"`
 		Dropped      map[string]uint64 `json:"dropped"`
@@ -214,8 +218,11 @@ func (j *events) fail(d diagnosis) {
 
 func newFigures(s call.Stats) figures {
 	f := figures{
-		RTT: milliseconds(s.RTT), Jitter: milliseconds(s.Jitter), Loss: tenths(s.Loss), PeerLoss: tenths(s.PeerLoss),
-		PlayoutDelay: milliseconds(s.PlayoutDelay), Concealed: milliseconds(s.Concealed), MOS: tenths(mos(s)),
+		RTT: milliseconds(s.RTT), Jitter: milliseconds(s.Jitter), Loss: tenths(s.Loss),
+		PeerJitter: milliseconds(s.PeerJitter), PeerLoss: tenths(s.PeerLoss),
+		PlayoutDelay: milliseconds(s.PlayoutDelay), Concealed: milliseconds(s.Concealed),
+		Recovered: milliseconds(s.Recovered), Redundancy: s.Redundancy,
+		MOS: tenths(s.MOS), PeerMOS: tenths(s.Peer.MOS),
 		Sent: s.Sent, Received: s.Received, Dropped: s.Dropped,
 	}
 	if f.Dropped == nil {

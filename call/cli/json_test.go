@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func sampleStats() call.Stats {
 	return call.Stats{
 		RTT: 12300 * time.Microsecond, Jitter: 1250 * time.Microsecond, Loss: 0.5, PeerLoss: 1.25,
-		PlayoutDelay: 60 * time.Millisecond, Concealed: 40 * time.Millisecond,
+		PeerJitter: 2510 * time.Microsecond, PlayoutDelay: 60 * time.Millisecond, Concealed: 40 * time.Millisecond,
+		Recovered: 220 * time.Millisecond, Redundancy: 2, MOS: 4.37, Peer: call.PeerReport{MOS: 4.1},
 		Sent: 250, Received: 249, Dropped: map[string]uint64{"foreign": 2, "replay": 1},
 	}
 }
@@ -71,6 +72,7 @@ func sampleEvents() []item {
 		{1, call.Stats{}},
 		{1, call.DeviceState{Which: "mic", State: "lost", Err: lost}},
 		{1, call.DeviceState{Which: "speaker", State: "lost", Err: lost}},
+		{1, call.DeviceState{Which: "speaker", State: "back"}},
 		{1, call.Fault{Err: errors.New("out\x07 of luck"), Hint: "try again"}},
 		{1, call.Fault{Err: lost}},
 		{1, call.Ended{Reason: call.ReasonNormal, Duration: 83456 * time.Millisecond, Stats: sampleStats()}},
@@ -105,7 +107,7 @@ var fields = map[string]string{
 	"answered":  "",
 	"path":      "kind local remote",
 	"secured":   "role zid name hash cipher auth key_agreement sas_type sas continuity verified peer_verified code peer_client",
-	"stats":     "rtt_ms jitter_ms loss_pct peer_loss_pct playout_delay_ms concealed_ms mos sent received dropped",
+	"stats":     "rtt_ms jitter_ms loss_pct peer_jitter_ms peer_loss_pct playout_delay_ms concealed_ms recovered_ms redundancy mos peer_mos sent received dropped",
 	"muted":     "on",
 
 	"key_changed": "zid name",

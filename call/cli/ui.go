@@ -116,7 +116,11 @@ func (s *screen) deviceState(e call.DeviceState) {
 	if e.Which == "speaker" {
 		what, name = "speaker", s.speaker
 	}
-	text := fmt.Sprintf("the %s %q was %s", what, printable(name), e.State)
+	if e.State == "back" {
+		s.say(s.talk, "the %s %q is back", what, printable(name))
+		return
+	}
+	text := fmt.Sprintf("the %s %q was lost", what, printable(name))
 	var dev *device.Error
 	switch {
 	case errors.As(e.Err, &dev):
@@ -125,6 +129,7 @@ func (s *screen) deviceState(e call.DeviceState) {
 		text += ": " + printable(e.Err.Error())
 	}
 	s.say(s.talk, "%s", text)
+	s.hint("connect it again: the call goes on, in silence until then")
 }
 
 // ended says how a call went; why is in diagnose.
@@ -256,8 +261,12 @@ func figuresText(st call.Stats) string {
 	if f.RTT > 0 {
 		trip = fmt.Sprintf("%.0f ms", f.RTT)
 	}
-	text := fmt.Sprintf("round trip %s · jitter %.1f ms · lost here %.1f %%, there %.1f %% · delay %.0f ms · %d sent, %d received",
-		trip, f.Jitter, f.Loss, f.PeerLoss, f.PlayoutDelay, f.Sent, f.Received)
+	text := fmt.Sprintf("round trip %s · jitter here %.1f ms, there %.1f ms · lost here %.1f %%, there %.1f %% · delay %.0f ms · quality here %s, there %s",
+		trip, f.Jitter, f.PeerJitter, f.Loss, f.PeerLoss, f.PlayoutDelay, opinion(f.MOS), opinion(f.PeerMOS))
+	if f.Redundancy > 0 {
+		text += fmt.Sprintf(" · redundancy %d", f.Redundancy)
+	}
+	text += fmt.Sprintf(" · %d sent, %d received", f.Sent, f.Received)
 	var causes []string
 	for cause, n := range f.Dropped {
 		if n > 0 {
@@ -269,6 +278,14 @@ func figuresText(st call.Stats) string {
 	}
 	slices.Sort(causes)
 	return text + " · dropped: " + strings.Join(causes, ", ")
+}
+
+// opinion is a mean opinion score, from 1 to 5; 0: not known.
+func opinion(mos float64) string {
+	if mos == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.1f", mos)
 }
 
 // A diagnosis is an error as a person needs it: what happened, what to do

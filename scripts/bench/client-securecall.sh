@@ -8,7 +8,7 @@
 
 # shellcheck source=/dev/null # the kit's: WORK, RUN, stop_pid
 . "$(dirname "$0")/env.sh"
-securecall=$(dirname "$(readlink -f "$0")")/../../securecall
+securecall=${SECURECALL:-$(dirname "$(readlink -f "$0")")/../../securecall}
 lane=$1 end=$2 d=$RUN/securecall$1$2
 
 case $3 in

@@ -1,0 +1,183 @@
+package playout
+
+import (
+	"securecall/audio"
+	"securecall/audio/stretch"
+)
+
+const (
+	// What is less than this too much delay stays: 5 ms.
+	negligible = audio.SampleRate / 200
+	// In a pause any length is left out or put in at once, up to this.
+	pauseJump = audio.FrameSamples
+	// What is this much weaker than the loudest (30 dB), or weaker than -60 dBFS,
+	// is a pause.
+	pauseRatio = 1000
+	pausePower = 1 << 10
+	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
+
+	overtureSettled = 10  // Pops, as long as nothing but silence has come
+	settled         = 100 // Pops for which the delay is not made shorter after it grew, or at first: 2 s
+	patient         = 50  // Pops for which a little too much delay waits for a pause: 1 s
+)
+
+// adjuster decides when the speech is stretched or shrunk.
+type adjuster struct {
+	spoken  bool  // something was louder than a pause
+	loudest int64 // mean square of the loudest frames, slowly forgotten
+	calm    int   // Pops since the delay last had to grow
+	wanted  int   // Pops for which it has been to be shorter
+	pressed int   // Pops for which speech was refused as unlike itself
+	rest    int   // Pops until speech is shrunk again
+
+	pcm [audio.FrameSamples + pauseJump]int16
+}
+
+// history is what was played already and may be gone back to.
+const history = pauseJump
+
+// reshape fills f with stretched or shrunk sound if the delay should change
+// and the sound at hand is fit for it.
+func (b *Buffer) reshape(f *audio.Frame) bool {
+	a := &b.adjust
+	a.rest = max(0, a.rest-1)
+	grow, shrink := 0, 0
+	if b.arrivals.n > 0 {
+		grow, shrink = b.arrivals.grow-b.delay, b.delay-b.arrivals.shrink
+	}
+	if grow > 0 {
+		a.calm, a.wanted = 0, 0
+		return b.longer(f, grow)
+	}
+	least := settled
+	if !a.spoken {
+		least = overtureSettled
+	}
+	if a.calm++; a.calm < least || shrink < negligible {
+		a.wanted, a.pressed = 0, 0
+		b.listen()
+		return false
+	}
+	a.wanted++
+	return b.shorter(f, shrink)
+}
+
+// listen keeps track of how loud speech is.
+func (b *Buffer) listen() {
+	a := &b.adjust
+	n := b.ring.run(b.next(), audio.FrameSamples)
+	b.ring.read(a.pcm[:n], b.next())
+	a.hear(a.pcm[:n])
+}
+
+// hear takes note of the level of pcm and tells whether all of it is a pause.
+func (a *adjuster) hear(pcm []int16) (pause bool) {
+	pause = len(pcm) >= piece
+	for ; len(pcm) >= piece; pcm = pcm[piece:] {
+		power := int64(0)
+		for _, s := range pcm[:piece] {
+			power += int64(s) * int64(s)
+		}
+		power /= piece
+		a.spoken = a.spoken || power > pausePower
+		a.loudest = max(power, a.loudest-a.loudest>>11) // half of it in 14 s
+		pause = pause && power <= max(pausePower, a.loudest/pauseRatio)
+	}
+	return pause
+}
+
+// longer puts something in: what is heard again is what was heard just before.
+func (b *Buffer) longer(f *audio.Frame, grow int) bool {
+	a := &b.adjust
+	at := b.next()
+	if b.ring.run(at-history, history+audio.FrameSamples) < history+audio.FrameSamples {
+		return false
+	}
+	pcm := a.pcm[:history+audio.FrameSamples]
+	b.ring.read(pcm, at-history)
+	if a.hear(pcm) {
+		// Half a frame at most, or one would hear it repeated.
+		jump := -min(grow, pauseJump/2)
+		stretch.Splice(f[:], pcm, history, 0, jump, 0)
+		b.moved(jump)
+		return true
+	}
+	high := min(stretch.MaxJump, max(2*stretch.MinJump, grow+negligible/2))
+	cut, jump, likeness := a.best(pcm, history, -high, -stretch.MinJump)
+	if !a.fit(likeness) {
+		return false
+	}
+	stretch.Splice(f[:], pcm, history, cut, jump, likeness)
+	b.moved(jump)
+	return true
+}
+
+// shorter leaves something out.
+func (b *Buffer) shorter(f *audio.Frame, shrink int) bool {
+	a := &b.adjust
+	at := b.next()
+	n := b.ring.run(at, audio.FrameSamples+pauseJump)
+	if n < audio.FrameSamples {
+		return false
+	}
+	pcm := a.pcm[:n]
+	b.ring.read(pcm, at)
+	spare := min(shrink, n-audio.FrameSamples)
+	if a.hear(pcm) {
+		if spare < negligible {
+			return false
+		}
+		stretch.Splice(f[:], pcm, 0, 0, spare, 0)
+		b.moved(spare)
+		return true
+	}
+	if spare < stretch.MinJump || a.rest > 0 || shrink < 3*audio.FrameSamples && a.wanted < patient {
+		return false
+	}
+	cut, jump, likeness := a.best(pcm, 0, stretch.MinJump, min(spare, stretch.MaxJump))
+	if !a.fit(likeness) {
+		return false
+	}
+	stretch.Splice(f[:], pcm, 0, cut, jump, likeness)
+	b.moved(jump)
+	// The more is too much, the faster it goes: 100 ms in half a second, the
+	// last 20 ms in one.
+	a.rest = min(10, 10*3*audio.FrameSamples/shrink/2)
+	return true
+}
+
+// best looks for the most alike splice, at the beginning, the middle or the
+// end of the frame that starts at pcm[from].
+func (a *adjuster) best(pcm []int16, from, low, high int) (cut, jump int, likeness float64) {
+	likeness = -2
+	for at := 0; at+stretch.Overlap <= audio.FrameSamples; at += stretch.Overlap / 2 {
+		if j, l := stretch.Find(pcm, from+at, low, high); l > likeness {
+			cut, jump, likeness = at, j, l
+		}
+		if likeness > 0.95 {
+			break
+		}
+	}
+	return cut, jump, likeness
+}
+
+// fit tells whether a splice is good enough; less is asked for the longer it is
+// waited for.
+func (a *adjuster) fit(likeness float64) bool {
+	if likeness < 0.9-0.05*float64(a.pressed) {
+		a.pressed++
+		return false
+	}
+	a.pressed = 0
+	return true
+}
+
+// moved makes the delay what it is after a splice.
+func (b *Buffer) moved(jump int) {
+	b.delay -= jump
+	if jump < 0 {
+		b.stats.Stretched += samples(-jump)
+	} else {
+		b.stats.Shrunk += samples(jump)
+	}
+}

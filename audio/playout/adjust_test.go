@@ -1,0 +1,110 @@
+package playout
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"securecall/audio"
+)
+
+// shift makes a path longer or shorter by d from a moment on.
+func shift(at, d time.Duration) func(time.Duration) (time.Duration, bool) {
+	return func(sent time.Duration) (time.Duration, bool) {
+		if (sent > at) == (d > 0) {
+			return max(d, -d), false
+		}
+		return 0, false
+	}
+}
+
+// Where speech is stretched or shrunk it does not click: no step from sample to
+// sample is larger than in the speech nearby.
+func TestNoClicks(t *testing.T) {
+	t.Parallel()
+	for start := range 4 {
+		for _, growing := range []bool{false, true} {
+			l := newLine(1)
+			l.from = start * 9000
+			length := 30 * time.Second
+			if growing {
+				// A sender far too slow: every other second the delay must grow.
+				l.ppm = 9000
+			} else {
+				l.path = shift(10*time.Second, -ms(300))
+				length = 40 * time.Second // what came beside the new path is forgotten after 20
+			}
+			s := l.run(length)
+			if growing && s.Stretched < ms(200) || !growing && s.Shrunk < ms(250) || s.Concealed > ms(10) {
+				t.Fatalf("hardly stretched or shrunk, or concealed: %+v", s)
+			}
+			said, heard := steps(l.said), steps(l.heard)
+			for i := range min(len(heard), len(said)) {
+				// What is heard now was said at some moment up to 350 ms ago.
+				if most := slices.Max(said[max(0, i-7) : i+1]); heard[i] > most*5/4+16 {
+					t.Errorf("growing %v: a step of %d at %d ms, %d in the speech", growing, heard[i], i*50, most)
+				}
+			}
+		}
+	}
+}
+
+// steps is the largest step between neighbours in each 50 ms.
+func steps(pcm []int16) []int {
+	const n = audio.SampleRate / 20
+	out := make([]int, len(pcm)/n)
+	for i := range out {
+		for j := max(1, i*n); j < (i+1)*n; j++ {
+			out[i] = max(out[i], int(pcm[j])-int(pcm[j-1]), int(pcm[j-1])-int(pcm[j]))
+		}
+	}
+	return out
+}
+
+// Speech that is shrunk or stretched is still the same speech: each piece of it
+// is found again in what is heard.
+func TestReshapedSpeechIsTheSpeech(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{ms(200), -ms(200)} {
+		l := newLine(1)
+		l.path = shift(10*time.Second, d)
+		l.run(20 * time.Second)
+		// From a second after the step on, where the delay still changes.
+		for at := 10 * audio.SampleRate; at < 18*audio.SampleRate; at += 800 {
+			piece := l.said[at : at+160]
+			power := 0
+			for _, s := range piece {
+				power += int(s) * int(s) / len(piece)
+			}
+			if power < 250_000 || d > 0 && at < 11*audio.SampleRate {
+				continue
+			}
+			if _, c := alike(piece, l.heard[at:at+3200], 2900); c < 0.8 {
+				t.Errorf("step %v: what was said at sample %d is found with correlation %.2f only", d, at, c)
+			}
+		}
+	}
+}
+
+// Pauses take most of the changes: where there are any, speech is hardly
+// touched for a little too much delay.
+func TestPausesGoFirst(t *testing.T) {
+	t.Parallel()
+	l := newLine(1)
+	l.voice = slices.Concat(voice[:8000], make([]int16, 4000))
+	l.path = shift(10*time.Second, -ms(40))
+	s := l.run(40 * time.Second)
+	if s.Shrunk < ms(39) || s.Delay > ms(11) {
+		t.Fatalf("%+v", s)
+	}
+	// A second of speech later one still hears it untouched, up to the pause.
+	whole := 0
+	for at := 0; at+8000 <= len(l.said); at += 12_000 {
+		if index(l.heard, l.said[at+200:at+7800]) >= 0 {
+			whole++
+		}
+	}
+	if whole < 25 {
+		t.Errorf("%d utterances are heard whole", whole)
+	}
+}

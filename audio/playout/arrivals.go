@@ -1,0 +1,212 @@
+package playout
+
+import (
+	"math"
+	"time"
+
+	"securecall/audio"
+)
+
+// arrivals is the distribution of how late the packets of the last seconds
+// came, and what delay it asks for.
+//
+// A lag is how far the speaker's clock stood past a packet's timestamp at the
+// first Pop that could use the packet: the delay that would just have been
+// enough for it. The speaker's own unrest is therefore in it, and so is the
+// grid of 20 ms on which Pop comes: between two clocks that agree, lags differ
+// by whole frames and the delay they ask for stands still.
+//
+// The distribution is an exact one, over a window: no more than the few largest
+// lags matter, and what is older than the window is forgotten entirely. The
+// sender's clock being off moves a window of 20 s by a few milliseconds; so
+// nothing else must follow it.
+type arrivals struct {
+	lags  [window]int32
+	came  [window]int32         // the same to the sample, without the grid
+	times [window]time.Duration // since the stream began
+	at    int                   // where the next one goes
+	n     int
+
+	grow, shrink int // what the delay should be at least, and need not exceed; samples
+	short        int // what the recent packets alone ask for
+	least        int // the smallest lag
+	mean         int // of came
+	silent       bool
+}
+
+const (
+	window  = 1 << 10 // packets
+	longest = 20 * time.Second
+	// In its first second a stream is not yet what it will be: sound devices are
+	// being opened, paths chosen. That is forgotten sooner; and before the first
+	// word nothing is lost by following each of its moods.
+	overture = time.Second
+	shortest = 5 * time.Second
+	few      = 1000 // fewer packets than this do not say how many of a thousand will be late
+
+	// A packet in a thousand that comes too late is as bad as 19 ms more delay. By
+	// the E-model (ITU-T G.107, with Bpl = 25.1 of G.113 for G.711 with
+	// concealment) it would be 15: 1 % loss costs 3.6 of R, and 1 ms of delay
+	// 0.024 below the 177 ms where it begins to be felt. And less than a
+	// frame: a whim of a scheduler is concealed rather than followed.
+	lateWorth = 19 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
+
+	recent = 16                     // packets that show a step or a burst
+	spared = 2                      // of them may come late without being one
+	leap   = 3                      // packets in a row, faster than all before, that show a leap of the timestamps
+	faster = 100                    // and a path that has become shorter
+	doubt  = audio.FrameSamples / 2 // what may come and go without the delay following
+	peaks  = 24                     // the largest lags that are weighed against each other
+)
+
+// add takes in the lag of a packet that came at now, and what it was when it came;
+// silent: nothing but silence has come yet.
+func (a *arrivals) add(now time.Duration, lag, came int, silent bool) {
+	a.silent = silent
+	a.lags[a.at], a.came[a.at], a.times[a.at] = int32(lag), int32(came), now
+	a.at = (a.at + 1) % window
+	a.n = min(a.n+1, window)
+	for a.n > 1 && now-a.times[a.index(0)] > a.keep() {
+		a.n--
+	}
+}
+
+// keep is for how long the oldest is remembered.
+func (a *arrivals) keep() time.Duration {
+	switch {
+	case a.silent:
+		return overture
+	case a.times[a.index(0)] < overture:
+		return shortest
+	}
+	return longest
+}
+
+// index is the place of the i'th oldest.
+func (a *arrivals) index(i int) int { return (a.at - a.n + i + window) % window }
+
+// weigh works out grow and shrink for delays from low to high beyond that of
+// the fastest packet.
+func (a *arrivals) weigh(low, high int) {
+	var top [peaks]int32 // largest first
+	for i := range top {
+		top[i] = math.MinInt32
+	}
+	least := int32(math.MaxInt32)
+	older, newer := a.lags[:a.at], a.lags[:0]
+	if a.n > a.at {
+		newer = a.lags[window-(a.n-a.at):]
+	} else {
+		older = a.lags[a.at-a.n : a.at]
+	}
+	for _, part := range [...][]int32{older, newer} {
+		for _, lag := range part {
+			least = min(least, lag)
+			if lag <= top[peaks-1] {
+				continue
+			}
+			i := peaks - 1
+			for ; i > 0 && top[i-1] < lag; i-- {
+				top[i] = top[i-1]
+			}
+			top[i] = lag
+		}
+	}
+	a.least = int(least)
+	sum := 0
+	for i := range a.n {
+		sum += int(a.came[a.index(i)])
+	}
+	a.mean = sum / max(1, a.n)
+	late := lateWorth / max(few, a.n) // for one packet
+	if a.silent {
+		late = high // delay costs nothing yet
+	}
+	ceiling := a.least + high
+	a.short = a.shortly(ceiling)
+	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
+	// Where one packet less in time decides, the delay would go to and fro. So
+	// it shrinks only where that costs half of what would make it grow.
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low, doubt), ceiling)
+}
+
+// clamp keeps the delay from low beyond what packets need on average, in whole
+// frames beyond what the fastest got, to ceiling.
+func (a *arrivals) clamp(delay, low, ceiling int) int {
+	floor := a.least
+	if more := a.mean + low - floor; low > 0 && more > 0 {
+		floor += (more + audio.FrameSamples - 1) / audio.FrameSamples * audio.FrameSamples
+	}
+	return max(floor, min(ceiling, delay))
+}
+
+// cheapest is the lag at which delay and what is late for it cost least; late
+// is the price of one packet. What cannot be waited for does not count.
+func cheapest(top *[peaks]int32, late, ceiling int) int {
+	best, cost := 0, math.MaxInt
+	for j, lag := range top {
+		if lag == math.MinInt32 {
+			break
+		}
+		if int(lag) > ceiling {
+			continue
+		}
+		if c := int(lag) + j*late; c < cost {
+			best, cost = int(lag), c
+		}
+	}
+	return best
+}
+
+// shortly is the delay for which but the spared ones of the recent packets are
+// in time.
+func (a *arrivals) shortly(ceiling int) int {
+	var top [spared + 1]int32
+	for i := range top {
+		top[i] = math.MinInt32
+	}
+	for i := range min(recent, a.n) {
+		lag := a.lags[(a.at-1-i+window)%window]
+		if int(lag) > ceiling {
+			continue
+		}
+		for j := range top {
+			if lag > top[j] {
+				lag, top[j] = top[j], lag
+			}
+		}
+	}
+	return int(top[spared])
+}
+
+// leapt is by how much the last few packets were all faster than any but the
+// skipped last ones, and the largest lag of those few.
+func (a *arrivals) leapt(last, skipped int) (by, slowest int) {
+	if a.n <= skipped {
+		return 0, 0
+	}
+	few, fastest := int32(math.MinInt32), int32(math.MaxInt32)
+	for i := range a.n {
+		lag := a.lags[(a.at-1-i+window)%window]
+		if i < last {
+			few = max(few, lag)
+		} else if i >= skipped {
+			fastest = min(fastest, lag)
+		}
+	}
+	return int(fastest - few), int(few)
+}
+
+// rebase makes of the packets that were slower than that what they would have
+// been on a path that is faster by n samples.
+func (a *arrivals) rebase(slowest, n int) {
+	for i := range a.lags {
+		if a.lags[i] > int32(slowest) {
+			a.lags[i] -= int32(n)
+			a.came[i] -= int32(n)
+		}
+	}
+}
+
+// clear forgets them all.
+func (a *arrivals) clear() { a.at, a.n = 0, 0 }

@@ -1,0 +1,132 @@
+package playout
+
+import (
+	"time"
+
+	"securecall/audio"
+)
+
+// settle looks at what has come since the last Pop: first at what it says
+// about the path, then at the delay, and then at what is too late for it.
+func (b *Buffer) settle(now time.Time) {
+	came := b.pending[:b.waiting]
+	b.waiting = 0
+	if len(came) > 0 && !b.catchesUp(now, came) {
+		more := false
+		for _, p := range came {
+			waited := now.Sub(p.at)
+			came := p.lag - count(waited)
+			if waited < marginal {
+				came -= audio.FrameSamples
+			}
+			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
+			more = more || p.lag > b.arrivals.grow
+		}
+		// Only to grow is there any hurry.
+		if b.unweighed++; more || b.unweighed >= leisure {
+			b.unweighed = 0
+			b.arrivals.weigh(b.min, b.max)
+		}
+	}
+	if b.fresh && len(came) > 0 {
+		b.settleFresh(came)
+	}
+	b.wait()
+	b.follow()
+	next := b.next()
+	for _, p := range came {
+		ahead := int(int32(p.timestamp - next))
+		switch {
+		case p.copied && ahead+p.n > 0:
+			b.stats.Recovered++
+		case p.copied:
+		case ahead+p.n <= 0:
+			b.stats.Late++
+		default:
+			waits := samples(max(0, ahead)) + max(0, min(stall, now.Sub(p.at)))
+			if b.stats.Delay == 0 {
+				b.stats.Delay = waits
+			}
+			b.stats.Delay += (waits - b.stats.Delay) / recent
+		}
+	}
+	if b.arrivals.n > 0 {
+		b.stats.Target = max(0, b.stats.Delay+samples(b.arrivals.grow-b.delay))
+	}
+}
+
+// catchesUp tells whether came is what the path, or the program, had held
+// back during an outage and lets go in one lump: more sound than the time since
+// the last Pop. It says nothing about how late packets will be from now on.
+func (b *Buffer) catchesUp(now time.Time, came []arrival) bool {
+	if b.returning == 0 {
+		return false
+	}
+	b.returning--
+	held := 0
+	for _, p := range came {
+		held += p.n
+	}
+	if held <= count(now.Sub(b.popped))+2*audio.FrameSamples {
+		b.returning = 0
+	}
+	return b.returning > 0
+}
+
+// settleFresh settles the delay of a stream that has just been taken up: its
+// packets are played as they come, the last of them if they come in a lump. If
+// it was taken up anew, so is half of what jitter had asked for: where in the
+// jitter its first packet was nobody knows.
+func (b *Buffer) settleFresh(came []arrival) {
+	least, most := came[0].lag, came[0].lag
+	for _, p := range came {
+		least, most = min(least, p.lag), max(most, p.lag)
+	}
+	if b.returning > 0 {
+		most = least
+	}
+	b.delay = most + max(b.min, min(b.max, b.spread/2))
+	// Packets shorter than a frame: there is to be enough for a whole one.
+	if n := b.ring.run(b.next(), audio.FrameSamples); n > 0 && b.spread == 0 && b.min == 0 {
+		b.delay += audio.FrameSamples - n
+	}
+	b.fresh = b.returning > 0
+}
+
+// wait makes the delay longer where that costs nothing: nothing has been heard
+// yet, or something is being concealed, and what is too late for the present
+// delay is still there to be heard instead. Nothing is heard twice.
+func (b *Buffer) wait() {
+	if b.arrivals.n == 0 {
+		return
+	}
+	switch more := b.arrivals.grow - b.delay; {
+	case more <= 0:
+	case !b.sounding:
+		b.delay += more
+	default:
+		b.delay += min(b.gap, more)
+	}
+}
+
+// follow takes note of a path that has become shorter, or of timestamps that
+// have leapt ahead, before the window has forgotten how it was: what comes now
+// is all faster than anything before. In a gap it takes only a few packets to
+// say so, since they wait behind nothing.
+func (b *Buffer) follow() {
+	last, skipped := faster, faster+2*leisure // seen at least once while it is so
+	if b.gap > 0 {
+		last, skipped = leap, recent
+	} else if b.unweighed > 0 || b.arrivals.short > b.delay-audio.FrameSamples {
+		return
+	}
+	by, slowest := b.arrivals.leapt(last, skipped)
+	if by < audio.FrameSamples {
+		return
+	}
+	if hole := b.ring.hole(b.next(), reach); b.gap > 0 && hole < reach {
+		b.delay -= min(hole, by)
+	}
+	b.arrivals.rebase(slowest, by)
+	b.arrivals.weigh(b.min, b.max)
+}
