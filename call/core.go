@@ -36,7 +36,10 @@ const (
 	byeInterval   = 100 * time.Millisecond
 	helloLimit    = 3 * time.Second  // for a stranger to get from Hello to Commit
 	halfOpenLimit = 15 * time.Second // for a stranger's exchange to get through
+	shownLimit    = 3 * time.Second  // of that, from our share to the stranger's: until then he can choose
+	maxShown      = 2                // exchanges that a dialler begins anew when the peer could know the SAS
 	maxRestarts   = 20               // new sessions, for whatever reason
+	restLimit     = time.Second      // after which there may be as many again
 )
 
 // A timer is one thing that a core waits for.
@@ -46,6 +49,7 @@ const (
 	timerTimeout  timer = iota // dialler: nobody has answered; listener: half-open for too long
 	timerForeign               // something answers, but not with ZRTP
 	timerPinned                // the peer that said Hello first has not got on with it
+	timerAgain                 // a dialler that had too much to begin anew may again
 	timerHeard                 // caller: media came, and so the callee has answered
 	timerReport                // the next RTCP report
 	timerLosses                // the next report of losses
@@ -76,6 +80,9 @@ type core struct {
 
 	session  *zrtp.Session
 	restarts int
+	shown    int    // sessions given up whose SAS the other side could know
+	resting  bool   // no further attempt is made
+	hurried  bool   // a listener: the other side has our share and is to send its own
 	client   string // the peer's, from its Hello
 	peerSSRC uint32 // once its Hello came
 	greeted  bool   // a ZRTP Hello came
@@ -170,11 +177,15 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 	switch {
 	case c.phase == ended:
 	case k == kindZRTP:
+		if c.resting {
+			return
+		}
 		// Why it was dropped is counted by the session. Our own packets sent
 		// back, for one, are an answer, but not ZRTP.
 		err := c.session.Receive(now, b)
 		c.others = c.others || c.greeted && (err == zrtp.DropForeign || err == zrtp.DropHello) && isHello(b)
 		c.pump(now)
+		c.hurry(now)
 		c.foreign = c.foreign || err != nil && !c.greeted
 	case k == kindRTCP && c.media != nil:
 		c.receiveRTCP(now, b)
@@ -187,6 +198,20 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 		if c.caller && !c.greeted && c.at[timerForeign].IsZero() {
 			c.at[timerForeign] = now.Add(foreignLimit)
 		}
+	}
+}
+
+// hurry gives a stranger little time to choose whether a SAS suits him, and the
+// rest of it once he has.
+func (c *core) hurry(now time.Time) {
+	switch {
+	case c.caller || c.phase != agreeing || !c.session.Shown():
+	case !c.hurried:
+		c.hurried, c.extended = true, true
+		c.at[timerTimeout] = now.Add(shownLimit)
+	case c.session.Proven() && c.extended:
+		c.extended = false // once
+		c.at[timerTimeout] = now.Add(halfOpenLimit)
 	}
 }
 
@@ -256,6 +281,9 @@ func (c *core) fire(now time.Time, t timer) {
 		}
 	case timerPinned:
 		c.unpin(now)
+	case timerAgain:
+		c.restarts, c.resting = 0, false
+		c.restart(now)
 	case timerReport:
 		c.sendReport(now)
 		c.at[timerReport] = now.Add(reportInterval(false))

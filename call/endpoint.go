@@ -89,6 +89,7 @@ func NewListener(c Config, path nat.Path, addrs []netip.AddrPort) (*Endpoint, er
 	}
 	e.addrs = addrs
 	e.conf.guesses = newGuesses()
+	e.conf.guesses.open = e.openOf
 	return e, nil
 }
 

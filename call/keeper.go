@@ -47,15 +47,15 @@ func (m memo) wipe() {
 // knows tells whether zid is that of a peer whose calls were answered before.
 // It reads the list anew at most once a second, whoever asks.
 func (e *Endpoint) knows(now time.Time, zid wire.ZID) bool {
-	if e.known[zid] || now.Sub(e.knownAt) < time.Second {
+	if now.Sub(e.knownAt) < time.Second {
 		return e.known[zid]
 	}
 	list, err := e.conf.Cache.List()
+	e.known, e.knownAt = map[wire.ZID]bool{}, now
 	if err != nil {
 		e.conf.OnEvent(0, Fault{Err: err})
 		return false
 	}
-	e.known, e.knownAt = map[wire.ZID]bool{}, now
 	for _, r := range list {
 		e.known[r.ZID] = true
 	}

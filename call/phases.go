@@ -32,16 +32,43 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 			!errors.Is(f.Err, zrtp.ErrLargeCommit) && c.restarts < maxRestarts:
 		// A collision, or a peer that had to forget us; nobody's fault.
 		c.restart(now)
-	case f.Code == wire.ErrorVersion && !f.Peer && c.caller && c.restarts < maxRestarts:
-		// Nothing authenticates that Hello: the peer itself may still answer.
-		c.broken = f.Err
-		c.restart(now)
 	case f.Code == wire.ErrorEqualZIDs && !f.Peer && c.caller && c.conf.Cache != nil && !c.own && c.restarts < maxRestarts:
 		c.callOurselves(now)
 	case f.Peer:
-		c.end(now, ReasonKeys, fmt.Errorf("%w: %w", ErrBrokenOff, f.Err))
+		c.giveUp(now, fmt.Errorf("%w: %w", ErrBrokenOff, f.Err))
 	default:
-		c.end(now, ReasonKeys, f.Err)
+		c.giveUp(now, f.Err)
+	}
+}
+
+// giveUp ends an exchange that has failed. But nothing authenticates what a
+// dialler hears before the peer has proved itself: somebody may want it to give
+// up, or to be less strict. It says so, and waits for the peer itself until
+// --timeout.
+func (c *core) giveUp(now time.Time, err error) {
+	if !c.caller || c.session.Proven() || errors.Is(err, zrtp.ErrLargeCommit) {
+		c.end(now, ReasonKeys, err)
+		return
+	}
+	if c.broken == nil {
+		c.tell(Fault{Err: err, Hint: "nothing shows yet that it was the other side who said that: trying on until --timeout"})
+	}
+	c.broken = err
+	if c.restarts >= maxRestarts {
+		c.rest(now, err)
+		return
+	}
+	c.restart(now)
+}
+
+// rest makes no further attempt for a while, or where the other side has had as
+// many as it may have, until --timeout ends the call.
+func (c *core) rest(now time.Time, err error) {
+	c.broken, c.resting = err, true
+	c.session.Close()
+	c.at[timerPinned], c.at[timerForeign] = time.Time{}, time.Time{}
+	if c.shown <= maxShown {
+		c.at[timerAgain] = now.Add(restLimit)
 	}
 }
 
@@ -73,6 +100,12 @@ func isHello(b []byte) bool {
 
 // restart begins another session with the same peer.
 func (c *core) restart(now time.Time) {
+	if c.session.Shown() {
+		if c.shown++; c.shown > maxShown {
+			c.rest(now, errTried)
+			return
+		}
+	}
 	c.restarts++
 	for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
 		c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
@@ -109,7 +142,7 @@ func (c *core) greet(now time.Time, h zrtp.PeerHello) {
 	if c.own && h.ZID != c.conf.Cache.ZID() {
 		c.own, c.zid = false, c.conf.Cache.ZID()
 		if c.restarts >= maxRestarts {
-			c.end(now, ReasonKeys, errImpostor)
+			c.rest(now, errImpostor)
 			return
 		}
 		c.restart(now)
@@ -191,6 +224,7 @@ func (c *core) secured(now time.Time) {
 		c.leave(now, ReasonBusy, wordBusy, nil)
 		return
 	}
+	c.security.Attempts = c.shown
 	if g := c.conf.guesses; g != nil {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
@@ -341,6 +375,7 @@ func (c *core) say(now time.Time, w word) {
 var ErrBrokenOff = errors.New("the other side, or somebody in its name, has broken off")
 
 var (
+	errTried   = errors.New("the key agreement was broken off again and again when the other side could know the words: somebody may be trying for the same ones")
 	errNotZRTP = errors.New("something answers there, but not with ZRTP")
 	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
 	errRang    = errors.New("it rang here for two minutes, and nobody answered")
@@ -354,13 +389,13 @@ func (c *core) timeout(now time.Time) {
 		c.leave(now, ReasonNoAnswer, wordDeclined, errRang)
 	case c.phase == ringing:
 		c.leave(now, ReasonNoAnswer, wordHangup, nil)
-	case !c.caller && c.session.Begun() && !c.extended:
+	case !c.caller && c.session.Begun() && !c.extended && !c.hurried:
 		c.extended = true // past Hello: it gets the rest of the time
 		c.at[timerTimeout] = now.Add(halfOpenLimit - helloLimit)
+	case c.broken != nil && !c.session.Begun():
+		c.end(now, ReasonKeys, c.broken)
 	case c.greeted:
 		c.end(now, ReasonKeys, errHalfway)
-	case c.broken != nil:
-		c.end(now, ReasonKeys, c.broken)
 	case c.foreign:
 		c.end(now, ReasonNotZRTP, errNotZRTP)
 	default:

@@ -19,6 +19,7 @@ const (
 	guessRate, guessBurst       = 100, 256
 	guessRateOne, guessBurstOne = 2, 16
 	guessMemory                 = 10 * time.Minute // for which they are counted
+	maxOpenByNetwork            = 2                // of one network that know a SAS and have not taken it
 	guessNetworks               = 4096             // of which that is known
 )
 
@@ -95,6 +96,18 @@ func (e *Endpoint) makeRoom(from netip.Addr) {
 	e.sweep()
 }
 
+// openOf counts the exchanges of a network whose other side knows the SAS and has not
+// taken it: of so many it can choose one.
+func (e *Endpoint) openOf(n netip.Prefix) (open int) {
+	for _, r := range e.calls {
+		c := r.core
+		if c.phase == agreeing && c.session.Shown() && !c.session.Proven() && network(c.remote.Addr()) == n {
+			open++
+		}
+	}
+	return open
+}
+
 // Whoever is in the middle can end a key agreement when he knows our part of
 // it, and has then seen a SAS that he may like or not. Two words are as many
 // as 65,536: at some thousand trials a second he would soon have the ones that
@@ -102,7 +115,8 @@ func (e *Endpoint) makeRoom(from netip.Addr) {
 // told. The bound is not so low that a stranger who writes false addresses
 // could easily use it up for everybody. One goroutine, control, owns it.
 type guesses struct {
-	slow  bucket // keys that take milliseconds
+	open  func(netip.Prefix) int // how many of a network know a SAS and have not taken it
+	slow  bucket                 // keys that take milliseconds
 	begun bucket
 	by    map[netip.Prefix]*bucket // of one network
 	times []time.Time              // of those that have not become calls, for guessMemory
@@ -119,6 +133,9 @@ func newGuesses() *guesses {
 // allow is asked before a key is made for somebody whom we did not call.
 func (g *guesses) allow(now time.Time, from netip.Addr, finiteField bool) bool {
 	n := network(from)
+	if g.open != nil && g.open(n) >= maxOpenByNetwork {
+		return false
+	}
 	one := g.by[n]
 	if one == nil {
 		if len(g.by) >= guessNetworks {

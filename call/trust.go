@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -63,6 +64,7 @@ func (c *core) retained(zid wire.ZID) zrtp.Retained {
 		return zrtp.Retained{}
 	}
 	r.Expire(time.Now())
+	c.trust.before.Wipe()
 	c.trust.before, c.trust.known = r, known
 	return zrtp.Retained{RS1: clone(r.RS1), RS2: clone(r.RS2), Verified: !r.Verified.IsZero()}
 }
@@ -174,6 +176,7 @@ func (c *core) keep(now time.Time) {
 	t.kept = true
 	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact
 	doubt, keepRS2 := t.doubt, t.retain.KeepRS2
+	continuity := c.security.Continuity
 	seen := c.remote.Addr().String() // the port of who calls is any free one, where nobody will listen
 	c.remember(func(r *zidcache.Record) error {
 		if expiry == 0 {
@@ -185,8 +188,15 @@ func (c *core) keep(now time.Time) {
 			r.Expires = now
 			return nil
 		}
-		if !keepRS2 {
+		r.Expire(now)
+		switch {
+		case continuity == "mismatch":
+			r.RS2 = nil // what the other side has shown not to have: it may be his who was in between
+		case !keepRS2:
 			r.RS2 = r.RS1
+		}
+		if continuity == "new" {
+			r.Verified, r.How = time.Time{}, "" // that was of secrets that are gone
 		}
 		r.RS1 = rs1
 		r.Expires = time.Time{}
@@ -231,6 +241,9 @@ func (c *core) remember(change func(*zidcache.Record) error, secrets ...[]byte) 
 func (c *core) tookPlace() {
 	if c.trust.kept && c.trust.retain.Expiry > 0 && (c.trust.verified || !c.unexpected()) {
 		c.remember(func(r *zidcache.Record) error {
+			if r.First.IsZero() {
+				return errNothingToKeep // forgotten since
+			}
 			r.Answered = true
 			return nil
 		})
@@ -251,6 +264,13 @@ func (c *core) compare(now time.Time, how, typed string) Comparison {
 	if t.sas == "" || c.phase != ringing && c.phase != talking {
 		return Comparison{}
 	}
+	if how == "via" && !sas.Shaped(t.sasType, typed) {
+		c.tell(Fault{
+			Err:  errors.New("what --verify-via printed first is no SAS: nothing is verified by it"),
+			Hint: "its first line must be the SAS alone, as securecall ctl sas prints it",
+		})
+		return Comparison{Possible: true, Left: maxWrong - t.wrong}
+	}
 	if !sas.Matches(t.sasType, t.want, typed) && !sas.Matches(t.sasType, t.sas, typed) {
 		t.wrong++
 		left := maxWrong - t.wrong
@@ -265,10 +285,15 @@ func (c *core) compare(now time.Time, how, typed string) Comparison {
 	t.verified, t.doubt, t.verifying = true, false, false
 	c.keep(now)
 	if t.retain.Expiry > 0 {
+		rs1 := clone(t.retain.RS1)
 		c.remember(func(r *zidcache.Record) error {
+			if !bytes.Equal(r.RS1, rs1) {
+				return errNothingToKeep // forgotten since, or never written: there is nothing to be verified
+			}
+			r.RS2 = nil // older than what was compared: whoever has it was not there
 			r.Verified, r.How = now, how
 			return nil
-		})
+		}, rs1)
 		if c.phase == talking {
 			c.tookPlace()
 		}
@@ -287,8 +312,12 @@ func (c *core) unequal(now time.Time) {
 	rs1, rs2 := clone(before.RS1), clone(before.RS2)
 	if c.trust.known || kept {
 		c.remember(func(r *zidcache.Record) error {
+			if r.First.IsZero() {
+				return errNothingToKeep // forgotten since
+			}
 			if kept {
 				r.RS1, r.RS2, r.Expires = rs1, rs2, before.Expires
+				r.Name, r.Address = before.Name, before.Address
 			}
 			r.Verified, r.How = time.Time{}, ""
 			return nil

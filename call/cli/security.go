@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 
 	"securecall/call"
@@ -9,9 +11,10 @@ import (
 
 // What a person reads about security, and nothing else.
 
-// manyAttempts is how many broken-off key agreements are worth a warning. A
-// caller on a bad network leaves a few.
-const manyAttempts = 10
+// manyAttempts is how many broken-off key agreements are worth a warning: each is
+// one more chance in 65,536 for who tries for the same words. A caller on a bad
+// network leaves one or two.
+const manyAttempts = 3
 
 // secured says the line that always tells the truth about security, and the
 // SAS so that it can be read aloud.
@@ -36,7 +39,11 @@ func (s *screen) secured(e call.Secured) {
 	}
 	switch {
 	case e.Itself:
-		s.say(s.talk, "  this is your own installation, nothing is remembered")
+		if thisMachine(e.Remote.Addr()) {
+			s.say(s.talk, "  this is your own installation, nothing is remembered")
+		} else {
+			s.say(s.talk, "  the other side says that it is your own installation, which anybody can say; nothing is remembered")
+		}
 	case e.PeerVerified:
 		s.say(s.talk, "  the other side has verified you")
 	}
@@ -50,11 +57,28 @@ func (s *screen) secured(e call.Secured) {
 		s.say(s.results, "%s", s.paint(red, "  the other side's program says that it discloses its keys to somebody: others may be listening by its leave"))
 	}
 	if e.Attempts >= manyAttempts {
-		s.say(s.results, "%s", s.paint(red, fmt.Sprintf("  %d key agreements were begun with this listener and broken off in the last minutes: somebody may be trying for the same words", e.Attempts)))
+		s.say(s.results, "%s", s.paint(red, fmt.Sprintf("  %d key agreements were begun with this program and broken off in the last minutes: somebody may be trying for the same words", e.Attempts)))
 	}
 	if s.verbose {
 		s.say(s.talk, "  role %s · hash %s · tag %s · SAS %s · peer %s · %s", e.Role, human(e.Hash), human(e.Auth), e.SASType, e.ZID, printable(e.PeerClient))
 	}
+}
+
+// thisMachine tells whether an address is one of ours.
+func thisMachine(a netip.Addr) bool {
+	if a = a.Unmap().WithZone(""); a.IsLoopback() {
+		return true
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, i := range addrs {
+		if p, err := netip.ParsePrefix(i.String()); err == nil && p.Addr().Unmap() == a {
+			return true
+		}
+	}
+	return false
 }
 
 // whom is the peer, by name where it has proved it.

@@ -51,6 +51,20 @@ func Matches(sasType, want, typed string) bool {
 	return false
 }
 
+// Shaped tells whether text could be a SAS of a type at all, as a program prints
+// it, so that it is worth comparing: nothing else says anything about who is in
+// between.
+func Shaped(sasType, text string) bool {
+	f := fields(text)
+	switch strings.TrimSpace(sasType) {
+	case "B32":
+		return len(f) == 1 && len(f[0]) == 4 && strings.Trim(f[0], "ybndrfg8ejkmcpqxot1uwisza345h769") == ""
+	case "B256":
+		return len(f) == 2 && slices.Contains(allWords(), f[0]) && slices.Contains(allWords(), f[1])
+	}
+	return false
+}
+
 // fields are the words of a text in lower case.
 func fields(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool {

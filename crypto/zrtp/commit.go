@@ -219,7 +219,7 @@ func (s *Session) answerDH(i in, m *wire.Commit) error {
 		hvi:     m.HVI,
 		dhPart1: seal(part, s.chain.h0),
 	}
-	s.state = sentDHPart1
+	s.state, s.shown = sentDHPart1, true
 	s.t2.stop()
 	s.valid(i.now)
 	s.send(s.dhPart1)

@@ -26,7 +26,7 @@ func (s *Session) onDHPart1(i in, m *wire.DHPart) error {
 		return nil
 	}
 	s.role = Initiator
-	s.state = sentDHPart2
+	s.state, s.shown = sentDHPart2, true
 	s.valid(i.now)
 	s.helloAt = time.Time{} // it has our Hello
 	s.send(s.dhPart2)

@@ -71,7 +71,10 @@ func (s *Session) answerPreshared(i in, m *wire.Commit) error {
 	u := suiteOf(m)
 	key := s.findPreshared(u, m.KeyID)
 	if key == nil {
-		s.commitDH(i.now)
+		// The hybrid's Commit is too large for an address that has proved nothing.
+		if s.config.Initiate || s.best() != wire.XM76 {
+			s.commitDH(i.now)
+		}
 		return nil
 	}
 	if code := acceptWithoutDH(s.offer, u); code != 0 {

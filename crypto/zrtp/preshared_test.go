@@ -83,10 +83,10 @@ func TestPresharedFallsBackToDH(t *testing.T) {
 		aux  [2]Match
 	}{
 		"the responder has an auxsecret more": {func(_, b *Config) { b.Auxiliary = []byte("aux") }, nil, wire.Prsh, [2]Match{None, Mismatch}},
-		"the initiator has an auxsecret more": {func(a, _ *Config) { a.Auxiliary = []byte("aux") }, nil, wire.XM76, [2]Match{Mismatch, None}},
-		"the responder lost its cache":        {nil, func(b *cache) { *b = cache{} }, wire.XM76, [2]Match{}},
-		"the responder does not want it":      {func(_, b *Config) { b.Preshared = false }, nil, wire.XM76, [2]Match{}},
-		"it is one call behind":               {nil, func(b *cache) { b.rs1, b.rs2 = []byte{9}, b.rs1 }, wire.XM76, [2]Match{}},
+		"the initiator has an auxsecret more": {func(a, _ *Config) { a.Auxiliary = []byte("aux") }, nil, wire.X255, [2]Match{Mismatch, None}},
+		"the responder lost its cache":        {nil, func(b *cache) { *b = cache{} }, wire.X255, [2]Match{}},
+		"the responder does not want it":      {func(_, b *Config) { b.Preshared = false }, nil, wire.X255, [2]Match{}},
+		"it is one call behind":               {nil, func(b *cache) { b.rs1, b.rs2 = []byte{9}, b.rs1 }, wire.X255, [2]Match{}},
 	} {
 		var a, b cache
 		callAgain(t, 1, &a, &b)
@@ -97,6 +97,7 @@ func TestPresharedFallsBackToDH(t *testing.T) {
 		x.Initiate, x.Preshared, y.Preshared = true, true, true
 		x.Rand, y.Rand = random("x", 7), random("y", 7)
 		x.Retained, y.Retained = a.lookUp, b.lookUp
+		x.Algorithms.KeyAgreements, y.Algorithms.KeyAgreements = []wire.Name{wire.X255}, []wire.Name{wire.X255}
 		if c.edit != nil {
 			c.edit(&x, &y)
 		}

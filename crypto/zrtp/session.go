@@ -23,6 +23,7 @@ type Session struct {
 	offer  Algorithms // what our Hello lists, and all that a Commit may choose
 	state  state
 	proven bool
+	shown  bool // enough of our share that the peer can know the SAS
 	drops  map[Drop]uint64
 
 	chain chain
@@ -219,6 +220,9 @@ func (s *Session) NextEvent() (Event, bool) {
 // responder, by an hvi over our Hello that its DHPart2 matched; as initiator,
 // by a good Confirm1. (A DHPart1 holds nothing of ours and proves nothing.)
 func (s *Session) Proven() bool { return s.proven }
+
+// Shown tells whether the peer, whoever it is, can know the SAS by now.
+func (s *Session) Shown() bool { return s.shown }
 
 // Begun tells whether a Commit was taken or answered: the exchange is past the
 // Hellos, which cost their sender nothing.
