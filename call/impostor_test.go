@@ -128,7 +128,7 @@ func TestForgottenAndVerified(t *testing.T) {
 		w.bob.result(t)
 		m := f.mallory(nil)
 		bad := func(w *world) { w.bob.conf.Cache = home(t, m) }
-		w = f.call(bad)
+		f.call(bad)
 		w = f.call(bad)
 		if s := await[Secured](t, &w.alice); s.Verified {
 			t.Errorf("a stranger is %s, verified", s.Continuity)
