@@ -100,12 +100,12 @@ func TestVerificationEndsWithItsSecrets(t *testing.T) {
 		old, _ := f.record(f.alice, f.bob)
 		m := f.mallory(nil)
 		bad := func(w *world) { w.bob.conf.Cache = home(t, m) }
-		w := f.call(bad)
+		f.call(bad)
 		r, _ := f.record(f.alice, f.bob)
 		if bytes.Equal(r.RS2, old.RS1) && r.Expires.IsZero() {
 			t.Error("the expired secret is in use again as rs2")
 		}
-		w = f.call(bad)
+		w := f.call(bad)
 		if s := await[Secured](t, &w.alice); s.Verified {
 			t.Errorf("a stranger is %q at %s, verified", s.Contact, s.Continuity)
 		}
