@@ -8,21 +8,10 @@
 #     conceal.sh [FILE.wav...]    other speech: mono, 16 bit, 8 kHz
 . "$(dirname "$0")/lib.sh"
 
-missing() {
-	echo "conceal: $*" >&2
-	exit 2
-}
-
 has go || missing "go is not installed"
 has cc || missing "no C compiler: apt-get install gcc"
 
-files=("$@")
-if ((!$#)); then
-	# Sentences rather than single words: files of 6 s and more.
-	sounds=/usr/share/asterisk/sounds
-	[[ ! -d $sounds ]] || mapfile -t files < <(find "$sounds" -path '*/en*' -name '*.wav' -size +96000c | LC_ALL=C sort)
-	((${#files[@]})) || missing "no recorded speech: apt-get install asterisk-core-sounds-en-wav"
-fi
+speech "$@"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

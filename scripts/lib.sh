@@ -66,3 +66,19 @@ when() { date -d "$(sed -n "s/.*\"time\":\"\([^\"]*\)\",\"event\":\"$2\".*/\1/p"
 
 # told FILE EVENT: has it been written?
 told() { grep -qs "\"event\":\"$2\"" "$1"; }
+
+# missing WHAT: what a comparison with others needs and is not here; status 2.
+missing() {
+	echo "${0##*/}: $*" >&2
+	exit 2
+}
+
+# speech FILE...: recorded speech into $files: FILEs, or else Debian's. Sentences
+# rather than single words: files of 6 s and more.
+speech() {
+	files=("$@")
+	(($#)) && return
+	local sounds=/usr/share/asterisk/sounds
+	[[ ! -d $sounds ]] || mapfile -t files < <(find "$sounds" -path '*/en*' -name '*.wav' -size +96000c | LC_ALL=C sort)
+	((${#files[@]})) || missing "no recorded speech: apt-get install asterisk-core-sounds-en-wav"
+}
