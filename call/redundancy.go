@@ -129,7 +129,7 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	d.expected = d.expected*forget + float64(r.expected)
 	d.lost = d.lost*forget + float64(r.lost)
 	d.runs = d.runs*forget + float64(r.runs)
-	d.now.payload = r.payload
+	d.now.payload, d.now.spacing = r.payload, max(1, d.now.spacing)
 	limit := min(int(r.copies), maxCopies)
 	if d.expected == 0 {
 		return d.now
