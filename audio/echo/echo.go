@@ -26,10 +26,10 @@ type Canceller struct {
 	suppress *suppressor
 
 	ring   [ringSize]int16 // what was played
-	played int             // samples, from the beginning
-	heard  int             // samples of Near
+	played int64           // samples, from the beginning
+	heard  int64           // samples of Near
 	begun  bool
-	base   int // of played, when heard was 0
+	base   int64 // of played, when heard was 0
 
 	lag     int // of the echo, in samples; -1: not known
 	skew    skew
@@ -86,7 +86,7 @@ func (c *Canceller) Far(pcm []int16) {
 // number is a multiple of Block; what is left over is not changed.
 func (c *Canceller) Near(pcm []int16) {
 	if !c.begun {
-		c.begun, c.base = true, c.played-len(pcm)
+		c.begun, c.base = true, c.played-int64(len(pcm))
 	}
 	// A loudspeaker that was not fed for long has nothing more to do with what
 	// was counted.
@@ -100,10 +100,10 @@ func (c *Canceller) Near(pcm []int16) {
 
 // reference fills far with what was played lag samples before near.
 func (c *Canceller) reference(far []float64, lag int) {
-	at := c.base + c.heard - lag
+	at := c.base + c.heard - int64(lag)
 	for i := range far {
 		far[i] = 0
-		if n := at + i; n >= 0 && n < c.played && n >= c.played-ringSize {
+		if n := at + int64(i); n >= 0 && n < c.played && n >= c.played-ringSize {
 			far[i] = float64(c.ring[n%ringSize])
 		}
 	}
