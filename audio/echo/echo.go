@@ -36,7 +36,6 @@ type Canceller struct {
 	drift   float64 // of the lag since it was found, in samples
 	doubts  int     // searches in a row that found another
 	missed  int     // searches in a row that found none, while there was no echo
-	silence int     // blocks with nothing to be heard from the far end
 
 	near, err float64 // energy in the microphone, and of that what is no echo; of the last seconds
 	present   bool    // there is an echo
@@ -183,11 +182,6 @@ func (c *Canceller) cancel(pcm []int16) {
 	c.drifted(c.far[:], c.lag-ahead)
 	c.filter.hear(c.far[:])
 	sounds := energy(c.far[:]) > quiet*quiet*Block
-	if sounds {
-		c.silence = 0
-	} else if c.silence++; c.silence > Partitions {
-		c.silence = Partitions + 1
-	}
 	estimate := c.filter.estimate()
 	for i, v := range c.in {
 		c.out[i] = v - estimate[i]
