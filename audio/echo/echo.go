@@ -31,11 +31,11 @@ type Canceller struct {
 	begun  bool
 	base   int64 // of played, when heard was 0
 
-	lag     int // of the echo, in samples; -1: not known
-	skew    skew
-	drift   float64 // of the lag since it was found, in samples
-	doubts  int     // searches in a row that found another
-	missed  int     // searches in a row that found none, while there was no echo
+	lag    int // of the echo, in samples; -1: not known
+	skew   skew
+	drift  float64 // of the lag since it was found, in samples
+	doubts int     // searches in a row that found another
+	missed int     // searches in a row that found none, while there was no echo
 
 	near, err float64 // energy in the microphone, and of that what is no echo; of the last seconds
 	present   bool    // there is an echo
