@@ -57,10 +57,10 @@ type media struct {
 	length    int // samples in the last packet; ours, until there is one
 }
 
-// leastDelay is a frame and some: what a sound server is late with its requests
-// now and then, and a scheduler with us, is then no reason to change the delay
-// in mid-word.
-const leastDelay = 28 * time.Millisecond
+// leastDelay is what packets wait on average where the network does not ask for
+// more: what a sound server is early with its requests now and then, and a
+// scheduler late with us, is then no reason to change the delay in mid-word.
+const leastDelay = 8 * time.Millisecond
 
 // silence is what a closed microphone hears. It is not changed.
 var silence [audio.FrameSamples]int16

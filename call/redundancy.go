@@ -56,24 +56,37 @@ func parseLossReport(b []byte) (r lossReport, err error) {
 	return r, nil
 }
 
-// A scheme is which copies a packet holds: copies of them, each spacing packets
-// further back than the one before. The zero scheme is none at all.
+// A scheme is which copies a packet holds. The zero scheme is none at all.
 type scheme struct {
-	copies, spacing uint8
-	payload         uint8 // the peer's payload type for it
+	copies  uint8
+	spread  uint8 // 1: against bursts
+	payload uint8 // the peer's payload type for it
 }
 
-const maxCopies, maxSpacing = 3, 2
+const (
+	maxCopies = 3
+	maxBack   = 3 // packets: the receiver waits for the farthest, and delay is a loss too
+)
+
+// back is how many packets back the copies of a scheme are, the farthest first. In
+// a burst the next packet is lost too, and the ones after it less often.
+var back = [2][maxCopies + 1][]int{
+	{{}, {1}, {2, 1}, {3, 2, 1}},
+	{{}, {2}, {3, 1}, {3, 2, 1}},
+}
+
+func (s scheme) back() []int { return back[s.spread][s.copies] }
 
 func (s scheme) pack() uint32 {
-	return uint32(s.copies) | uint32(s.spacing)<<8 | uint32(s.payload)<<16
+	return uint32(s.copies) | uint32(s.spread)<<8 | uint32(s.payload)<<16
 }
 
 func unpackScheme(n uint32) scheme { return scheme{uint8(n), uint8(n >> 8), uint8(n >> 16)} }
 
 // Redundancy has as many copies as the loss asks for: at 1 % one copy leaves
-// one loss in ten thousand, at 10 % two leave one in a thousand.
-var enough = [maxCopies]float64{0.003, 0.04, 0.12}
+// one loss in ten thousand, at 10 % two leave one in a thousand, at 20 % eight. A
+// third would be waited for 20 ms more.
+var enough = [maxCopies]float64{0.003, 0.04, 0.25}
 
 const (
 	forget    = 0.8              // what a second leaves of the seconds before
@@ -129,7 +142,7 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	d.expected = d.expected*forget + float64(r.expected)
 	d.lost = d.lost*forget + float64(r.lost)
 	d.runs = d.runs*forget + float64(r.runs)
-	d.now.payload, d.now.spacing = r.payload, max(1, d.now.spacing)
+	d.now.payload = r.payload
 	limit := min(int(r.copies), maxCopies)
 	if d.expected == 0 {
 		return d.now
@@ -156,10 +169,9 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	case now.Sub(d.high) >= slackTime:
 		d.now.copies, d.high = d.now.copies-1, now
 	}
-	// In a burst the next packet is lost too; the one after it less often.
-	d.now.spacing = 1
+	d.now.spread = 0
 	if d.runs >= 2 && d.lost >= 2*d.runs {
-		d.now.spacing = maxSpacing
+		d.now.spread = 1
 	}
 	return d.now
 }
@@ -169,7 +181,7 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 // size from the first.
 type history struct {
 	frame  int // samples of a packet
-	sound  [1 + maxCopies*maxSpacing][audio.FrameSamples]byte
+	sound  [1 + maxBack][audio.FrameSamples]byte
 	last   int // the newest of sound
 	blocks [maxCopies]red.Block
 	packed [(1 + maxCopies) * (audio.FrameSamples + 4)]byte
@@ -193,7 +205,7 @@ func (h *history) next() []byte {
 func (h *history) payload(law audio.Law, s scheme) (payloadType uint8, payload []byte) {
 	newest := h.sound[h.last][:h.frame]
 	blocks := h.blocks[:0]
-	for back := int(s.copies * s.spacing); back > 0; back -= int(s.spacing) {
+	for _, back := range s.back() {
 		blocks = append(blocks, red.Block{
 			Type:    uint8(law),
 			Offset:  uint32(back * h.frame),
