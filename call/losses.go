@@ -1,7 +1,8 @@
 package call
 
 // settleAfter is how many packets later than its own a packet may come and
-// still not count as lost: what comes later than 200 ms is no use to playout.
+// still not count as lost: what comes later, 200 ms or with short packets 100, is
+// seldom of use to playout.
 const settleAfter = 10
 
 // losses counts what the network loses of one stream, packet by packet and
