@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow sound conceal echo robust \
+.PHONY: build static demo deps test real check lint unit interop capture narrow sound room conceal echo robust \
 	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -42,6 +42,9 @@ narrow: build ## calls over paths that lose or break up large datagrams
 
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh
+
+room: ## a call whose loudspeaker and microphone stand in one room has no audible echo
+	@scripts/room.sh
 
 conceal: ## packet loss concealment offline, beside spandsp's
 	@scripts/conceal.sh
