@@ -1,5 +1,7 @@
 package call
 
+import "math"
+
 // settleAfter is how many packets later than its own a packet may come and
 // still not count as lost: what comes later than 200 ms is no use to playout.
 const settleAfter = 10
@@ -55,6 +57,9 @@ func (l *losses) settle() {
 	if l.settled < settleAfter-1 {
 		l.settled++ // before the first packet there is nothing to lose
 		return
+	}
+	if l.expected == math.MaxUint16 {
+		return // leaps without end, by somebody who wants to see it wrap around
 	}
 	l.expected++
 	out := l.came&(1<<(settleAfter-1)) == 0
