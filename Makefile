@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow sound conceal echo robust \
+.PHONY: build static demo deps test real check lint unit interop capture narrow sound room conceal echo robust pressure \
 	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -43,6 +43,9 @@ narrow: build ## calls over paths that lose or break up large datagrams
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh
 
+room: ## a call whose loudspeaker and microphone stand in one room has no audible echo
+	@scripts/room.sh
+
 conceal: ## packet loss concealment offline, beside spandsp's
 	@scripts/conceal.sh
 
@@ -51,6 +54,9 @@ echo: ## echo cancellation offline, beside speexdsp's
 
 robust: build ## floods, ports in use, names that do not resolve, a peer that is killed
 	@scripts/robust.sh
+
+pressure: ## calls under memory pressure and with all processors loaded
+	@scripts/pressure.sh
 
 bench: ## Go benchmarks, ten counts, compared with the last saved run
 	@scripts/bench/go.sh

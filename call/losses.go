@@ -1,5 +1,7 @@
 package call
 
+import "math"
+
 // settleAfter is how many packets later than its own a packet may come and
 // still not count as lost: what comes later, 200 ms or with short packets 100, is
 // seldom of use to playout.
@@ -56,6 +58,9 @@ func (l *losses) settle() {
 	if l.settled < settleAfter-1 {
 		l.settled++ // before the first packet there is nothing to lose
 		return
+	}
+	if l.expected == math.MaxUint16 {
+		return // leaps without end, by somebody who wants to see it wrap around
 	}
 	l.expected++
 	out := l.came&(1<<(settleAfter-1)) == 0

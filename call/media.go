@@ -126,6 +126,11 @@ func (m *media) receive(now time.Time, packet []byte) {
 		return
 	}
 	m.hears(now)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// The path has brought it, whatever is in it: it is not lost.
+	m.reception.count(m.in.SequenceNumber)
+	m.losses.add(m.in.SequenceNumber)
 	payloadType, earlier := m.in.PayloadType, []red.Block(nil)
 	if payloadType == redPayload && m.redundant.Load() {
 		if earlier, payloadType, payload, err = red.Parse(payload, &m.blocks); err != nil {
@@ -138,13 +143,9 @@ func (m *media) receive(now time.Time, packet []byte) {
 		m.drops.add(dropPayload)
 		return
 	}
-	arrival := uint32(now.Sub(m.begun).Microseconds() * (audio.SampleRate / 1000) / 1000)
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.received++
 	m.length = len(payload)
-	m.reception.count(m.in.SequenceNumber, m.in.Timestamp, arrival)
-	m.losses.add(m.in.SequenceNumber)
+	m.reception.time(m.in.Timestamp, uint32(now.Sub(m.begun).Microseconds()*(audio.SampleRate/1000)/1000))
 	p := playout.Packet{
 		Seq:       m.in.SequenceNumber,
 		Timestamp: m.in.Timestamp,

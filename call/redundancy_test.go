@@ -46,6 +46,26 @@ func TestLosses(t *testing.T) {
 	}
 }
 
+// A leap takes no more steps than it may leave out, and a thousand leaps in one second
+// do not make the report of it wrap around.
+func TestLossesAreBounded(t *testing.T) {
+	for leap, most := range map[uint16]uint16{1000: 1000, 1001: 0, 1 << 15: 0, 1<<15 - 1: 0} {
+		l := losses{begun: true, settled: settleAfter}
+		l.add(leap)
+		if c := l.take(); c.expected != most {
+			t.Errorf("a leap of %d settles %d", leap, c.expected)
+		}
+	}
+	var l losses
+	for i := range 1000 {
+		l.add(uint16(i * 1000))
+	}
+	c := l.take()
+	if _, err := parseLossReport(lossReport{redPayload, maxCopies, c}.append(nil)); err != nil || c.expected != 1<<16-1 {
+		t.Errorf("%+v: %v", c, err)
+	}
+}
+
 func span(from, to int) (s []int) {
 	for ; from <= to; from++ {
 		s = append(s, from)

@@ -4,10 +4,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"math"
 	mrand "math/rand/v2"
 	"time"
 
 	"github.com/pion/rtcp"
+
+	"securecall/audio"
 )
 
 // RTCP (RFC 3550, Section 6), always inside SRTCP and on the port of the
@@ -52,32 +55,45 @@ type reception struct {
 	base     uint32 // first extended sequence number
 	highest  uint32 // highest extended sequence number
 	received uint32
+	timed    bool
 	transit  uint32  // of the last packet, in samples
 	jitter   float64 // in samples (A.8)
 
 	expectedPrior, receivedPrior uint32
 }
 
-// count takes in one packet that arrived at the moment arrival, in samples.
-func (r *reception) count(seq uint16, timestamp, arrival uint32) {
-	transit := arrival - timestamp
+// maxDropout is how many numbers a stream may leave out; where it leaps further its
+// sender has begun anew and nothing was lost (RFC 3550, Appendix A.1, MAX_DROPOUT).
+const maxDropout = 3000
+
+// count takes in the number of one packet, whatever is in it.
+func (r *reception) count(seq uint16) {
 	if !r.started {
 		// A whole cycle of room below, for packets that come before the first.
 		r.started, r.base, r.highest = true, 1<<16|uint32(seq), 1<<16|uint32(seq)
-	} else {
-		d := int32(transit - r.transit)
-		if d < 0 {
-			d = -d
-		}
-		r.jitter += (float64(d) - r.jitter) / 16
 	}
-	r.transit = transit
 	r.received++
 	if step := int16(seq - uint16(r.highest)); step > 0 {
 		r.highest += uint32(step)
+		if step > maxDropout {
+			r.base += uint32(step) - 1
+		}
 	} else if ext := r.highest + uint32(int32(step)); ext < r.base {
 		r.base = ext
 	}
+}
+
+// leapt is by how much timestamps have leapt, and no path was late: 10 s.
+const leapt = 10 * audio.SampleRate
+
+// time takes in the timestamp of one packet of sound that arrived at the moment
+// arrival, both in samples.
+func (r *reception) time(timestamp, arrival uint32) {
+	transit := arrival - timestamp
+	if d := math.Abs(float64(int32(transit - r.transit))); r.timed && d < leapt {
+		r.jitter += (d - r.jitter) / 16
+	}
+	r.timed, r.transit = true, transit
 }
 
 func (r *reception) expected() uint32 {

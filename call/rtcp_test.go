@@ -57,17 +57,15 @@ func TestNTPTime(t *testing.T) {
 func TestReception(t *testing.T) {
 	var r reception
 	seq := uint16(65530)
-	arrival := uint32(5000)
 	for i := range 100 {
 		lost := i == 20 || i == 21 || i == 30 || i == 40
 		if !lost {
-			r.count(seq, uint32(i*160), arrival)
+			r.count(seq)
 		}
 		if i == 50 {
-			r.count(seq-3, uint32((i-3)*160), arrival) // a duplicate counts as received (RFC 3550, A.3)
+			r.count(seq - 3) // a duplicate counts as received (RFC 3550, A.3)
 		}
 		seq++
-		arrival += 160
 	}
 	if r.expected() != 100 || r.received != 97 || r.lost() != 3 {
 		t.Errorf("expected %d, received %d, lost %d", r.expected(), r.received, r.lost())
@@ -89,10 +87,40 @@ func TestJitter(t *testing.T) {
 	var r reception
 	for i := range 1000 {
 		late := uint32(i%2) * 80 // every other packet 10 ms late
-		r.count(uint16(i), uint32(i*160), uint32(i*160)+late)
+		r.time(uint32(i*160), uint32(i*160)+late)
 	}
 	if r.jitter < 79 || r.jitter > 81 {
 		t.Errorf("jitter %.1f samples, want 80", r.jitter)
+	}
+}
+
+// Timestamps that leap by hours, as far as they can, are no jitter, which is not
+// negative either.
+func TestJitterOfLeaps(t *testing.T) {
+	for _, leap := range []uint32{1 << 31, 1<<31 + 1, 1 << 30, 4 * 3600 * 8000, 1<<32 - 4*3600*8000} {
+		var r reception
+		for i := range 100 {
+			r.time(uint32(i*160)+uint32(i/10)*leap, uint32(i*160))
+		}
+		if r.jitter != 0 {
+			t.Errorf("a leap of %d samples: jitter %v", leap, r.jitter)
+		}
+	}
+}
+
+// RFC 3550, Appendix A.1: what leaves out more than 3000 numbers has begun anew.
+func TestReceptionLeaps(t *testing.T) {
+	var r reception
+	seq := uint16(7)
+	for i := range 1000 {
+		seq++
+		if i%10 == 0 {
+			seq += 30_000 // three thousand times around would be 2^32
+		}
+		r.count(seq)
+	}
+	if r.lost() != 0 || r.expected() != 1000 {
+		t.Errorf("expected %d, lost %d of 1000 that came", r.expected(), r.lost())
 	}
 }
 

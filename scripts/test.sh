@@ -38,6 +38,8 @@ run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h s
 run narrow.sh "narrow paths" "$(lack linux root ip nft)"
 run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
+run pressure.sh "memory pressure and loaded processors" "$(lack linux)"
+run room.sh "a loudspeaker and a microphone in one room" "$(lack linux pulseaudio parec)"
 
 echo
 echo "== what ran"

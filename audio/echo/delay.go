@@ -50,6 +50,12 @@ func (s *search) add(near []float64) bool {
 // skip forgets the microphone instead of finding.
 func (s *search) skip() { s.fill = 0 }
 
+// forget drops what was heard before.
+func (s *search) forget() {
+	clear(s.cross)
+	s.repeated = 0
+}
+
 // find returns the lag in samples at the full rate; negative: none is clear. far
 // is the sound of the last second: of it the last was played when the last of
 // the microphone was recorded, but for the lag.
@@ -97,9 +103,6 @@ func (s *search) find(far []float64) float64 {
 			best, at = v, lag
 		}
 	}
-	if debug {
-		println(int(best/math.Sqrt(sum/searchFar)*100), 2*at)
-	}
 	if best < distinct*math.Sqrt(sum/searchFar) {
 		s.repeated = 0
 		return -1
@@ -116,5 +119,3 @@ func (s *search) find(far []float64) float64 {
 	a, b := s.lags[0][(i+searchFar-1)%searchFar], s.lags[0][(i+1)%searchFar]
 	return 2*float64(at) + (b-a)/(2*best-a-b)
 }
-
-var debug = false

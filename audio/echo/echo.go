@@ -33,8 +33,10 @@ type Canceller struct {
 
 	lag    int // of the echo, in samples; -1: not known
 	skew   skew
+	slip   slip
 	drift  float64 // of the lag since it was found, in samples
-	doubts int     // searches in a row that found another
+	other  float64 // lag that the last search found, if it was another
+	doubts int     // searches in a row that found that
 	missed int     // searches in a row that found none, while there was no echo
 
 	near, err float64 // energy in the microphone, and of that what is no echo; of the last seconds
@@ -49,7 +51,8 @@ type Canceller struct {
 const (
 	ringSize = 1 << 14 // 2 s
 	ahead    = 40      // samples of the filter before the lag that was found
-	recentre = 120     // samples by which the lag may move before the filter follows
+	recentre = 120     // samples by which the loudest of the room may be later, and the filter stays
+	step     = 2       // samples by which the lag moves at once, and not by drift
 	settled  = 40      // searches, 10 s, after which one in seldom is enough
 	seldom   = 3       // so that two in a row, which agree, are a second apart
 	others   = 2       // searches in a row that find another lag, until it is believed
@@ -58,6 +61,7 @@ const (
 	shown   = 0.7  // of the energy is left: an echo is there
 	hidden  = 0.9  // of a block's energy is left: it does not show one
 	patient = 1000 // blocks of far sound without, 10 s: there is none any more
+	chance  = 8    // of so many without, one may seem to show it
 )
 
 // Stats is what a Canceller has found.
@@ -113,11 +117,16 @@ func (c *Canceller) block(pcm []int16) {
 		c.in[i] = float64(v)
 	}
 	if c.search.add(c.in[:]) {
+		if c.lag >= 0 {
+			c.slipped(0)
+		}
+		c.slip.remember(c.filter)
 		c.seek()
 	}
 	if c.lag >= 0 {
 		c.cancel(pcm)
 	}
+	c.slip.hear(c.in[:])
 	c.heard += Block
 }
 
@@ -140,32 +149,62 @@ func (c *Canceller) seek() {
 
 // move takes note of the lag that a search has found.
 func (c *Canceller) move(found float64) {
-	lag := int(found)
-	off := lag - c.lag - int(c.drift)
-	switch {
-	case c.lag >= 0 && off < recentre && off > -ahead:
-		c.doubts = 0
-		c.skew.hear(float64(c.heard), found)
+	at := float64(c.heard)
+	if c.lag < 0 {
+		c.takeUp(at, found)
 		return
-	case c.lag >= 0:
-		// While the near end speaks a search may err.
-		if c.doubts++; c.doubts < others {
-			return
-		}
 	}
-	c.doubts, c.lag, c.drift = 0, lag, 0
+	if c.skew.n == 0 {
+		c.skew.hear(at, found)
+		return
+	}
+	off, slack := c.skew.expect(at)
+	off = found - off
+	if math.Abs(off) <= step+slack {
+		c.doubts = 0
+		c.skew.hear(at, found)
+		return
+	}
+	// While the near end speaks a search may err.
+	if c.doubts > 0 && math.Abs(found-c.other) > step {
+		c.doubts = 0
+	}
+	c.other = found
+	if c.doubts++; c.doubts < others {
+		return
+	}
+	c.doubts = 0
+	far := off <= -ahead || off >= recentre
+	if !c.slipped(off) && far && !c.slip.fits() {
+		c.takeUp(at, found)
+		return
+	}
+	c.skew.restart()
+	c.skew.hear(at, found)
+}
+
+// takeUp begins with a room that is not known.
+func (c *Canceller) takeUp(at, found float64) {
+	c.doubts, c.lag, c.drift = 0, int(found), 0
 	c.skew.forget()
+	c.skew.hear(at, found)
+	c.slip.forget()
 	c.filter.forget()
+	c.realign()
+}
+
+// realign hands the filter the far end's sound of its whole tail anew.
+func (c *Canceller) realign() {
 	for p := Partitions; p >= 1; p-- {
-		c.reference(c.far[:], c.lag-ahead+p*Block)
+		c.drifted(c.far[:], c.lag-ahead+p*Block, c.drift)
 		c.filter.hear(c.far[:])
 	}
 }
 
 // drifted is reference, between samples where the clocks differ.
-func (c *Canceller) drifted(far []float64, lag int) {
-	whole := math.Floor(c.drift)
-	row := &sinc[int((1-(c.drift-whole))*sincPhases+0.5)]
+func (c *Canceller) drifted(far []float64, lag int, drift float64) {
+	whole := math.Floor(drift)
+	row := &sinc[int((1-(drift-whole))*sincPhases+0.5)]
 	// One sample back, and from there on by the rest.
 	c.reference(c.wide[:], lag+int(whole)+1+sincTaps/2-1)
 	for i := range far {
@@ -179,7 +218,7 @@ func (c *Canceller) drifted(far []float64, lag int) {
 
 func (c *Canceller) cancel(pcm []int16) {
 	c.drift += c.skew.rate * Block
-	c.drifted(c.far[:], c.lag-ahead)
+	c.drifted(c.far[:], c.lag-ahead, c.drift)
 	c.filter.hear(c.far[:])
 	sounds := energy(c.far[:]) > quiet*quiet*Block
 	estimate := c.filter.estimate()
@@ -190,6 +229,7 @@ func (c *Canceller) cancel(pcm []int16) {
 	c.filter.learn(c.out[:])
 	if sounds {
 		c.judge(near, err)
+		c.slip.judge(near, err)
 	}
 	c.suppress.listen(c.filter)
 	c.suppress.weigh(c.filter)
@@ -213,7 +253,7 @@ func (c *Canceller) judge(near, err float64) {
 			c.present = false
 		}
 	} else {
-		c.absent = 0
+		c.absent = max(0, c.absent-chance)
 	}
 	if c.err < shown*c.near {
 		c.present = true

@@ -38,9 +38,9 @@ const (
 	// Partitions of Block samples are the tail of the room: 130 ms.
 	Partitions = 13
 
-	steady      = 0.9995 // of a room, in one block, where nothing moves
+	steady      = 0.9997 // of a room, in one block, where nothing moves
 	unsteady    = 0.995  // where much of the echo is missed
-	firstDoubt  = 0.02   // of a room that is not known yet: its power
+	firstDoubt  = 0.1    // of a room that is not known yet: its power
 	noiseMemory = 0.6    // of a block, for the next one
 	spread      = 3      // bins to each side
 )
@@ -127,7 +127,8 @@ func (c *filter) learn(err []float64) {
 			re, im := real(x[k])*gain, -imag(x[k])*gain
 			er, ei := real(c.e[k]), imag(c.e[k])
 			w[k] += complex(re*er-im*ei, re*ei+im*er)
-			keep := max(0, 1-gain*abs2(x[k])/2)
+			// A vowel says the same again and again: half of what it seems to teach.
+			keep := max(0, 1-gain*abs2(x[k])/4)
 			doubt[k] = (1-c.restless[k])*keep*doubt[k] + c.restless[k]*(abs2(w[k])+1e-6)
 		}
 	}

@@ -48,6 +48,39 @@ func (s *skew) hear(at, lag float64) {
 	}
 }
 
+// expect is the lag that a search should find at that time, if the line goes on,
+// and by how much it may be off since the last; there has been one.
+func (s *skew) expect(at float64) (lag, slack float64) {
+	since := at - s.at[s.n-1]
+	if s.n < leastLine {
+		return s.lag[s.n-1] + s.rate*since, fastest * since
+	}
+	var lags [lines]float64
+	for i := range s.n {
+		lags[i] = s.lag[i] + s.rate*(at-s.at[i])
+	}
+	slices.Sort(lags[:s.n])
+	return lags[s.n/2], fastest / 10 * since
+}
+
+// explains tells whether clocks that differ may have moved the lag by so much.
+func (s *skew) explains(at, off float64) bool {
+	if s.n == 0 {
+		return false
+	}
+	_, slack := s.expect(at)
+	return math.Abs(off) <= step+slack
+}
+
+// restart begins another line, beside the last one: what leaps is no drift. Where
+// it leaps again and again the slope was none either.
+func (s *skew) restart() {
+	if s.n < leastLine {
+		s.rate = 0
+	}
+	s.n = 0
+}
+
 func (s *skew) forget() { s.n, s.rate = 0, 0 }
 
 const (

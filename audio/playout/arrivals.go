@@ -120,12 +120,19 @@ func (a *arrivals) weigh(low, high int) {
 		sum += int(a.came[a.index(i)])
 	}
 	a.mean = sum / max(1, a.n)
+	ceiling := a.least + high
+	var hopeless int
+	if a.short, hopeless = a.shortly(ceiling); hopeless >= recent/4 && a.n > recent {
+		// A quarter of the last cannot be waited for: the fastest are of another time, or never
+		// were of this path.
+		a.n = recent
+		a.weigh(low, high)
+		return
+	}
 	late := lateWorth / max(few, a.n) // for one packet
 	if a.silent {
 		late = high // delay costs nothing yet
 	}
-	ceiling := a.least + high
-	a.short = a.shortly(ceiling)
 	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
@@ -161,8 +168,8 @@ func cheapest(top *[peaks]int32, late, ceiling int) int {
 }
 
 // shortly is the delay for which but the spared ones of the recent packets are
-// in time.
-func (a *arrivals) shortly(ceiling int) int {
+// in time, and how many of them cannot be waited for.
+func (a *arrivals) shortly(ceiling int) (delay, hopeless int) {
 	var top [spared + 1]int32
 	for i := range top {
 		top[i] = math.MinInt32
@@ -170,6 +177,7 @@ func (a *arrivals) shortly(ceiling int) int {
 	for i := range min(recent, a.n) {
 		lag := a.lags[(a.at-1-i+window)%window]
 		if int(lag) > ceiling {
+			hopeless++
 			continue
 		}
 		for j := range top {
@@ -178,7 +186,7 @@ func (a *arrivals) shortly(ceiling int) int {
 			}
 		}
 	}
-	return int(top[spared])
+	return int(top[spared]), hopeless
 }
 
 // leapt is by how much the last few packets were all faster than any but the

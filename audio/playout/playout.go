@@ -86,6 +86,7 @@ type Buffer struct {
 	unweighed int  // Pops with arrivals since the delay was last weighed
 	returning int  // Pops for which packets may still come that were held back; 0: none
 	fresh     bool // the delay is not known yet
+	early     int  // packets in a row from so far ahead that no path is that fast
 	spread    int  // what it was beyond the fastest packets before the stream was taken up anew
 
 	far      int // packets from far away in a row

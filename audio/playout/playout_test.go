@@ -479,6 +479,37 @@ func TestStrayTimestamps(t *testing.T) {
 	}
 }
 
+// Issue: "packets of the future". Up to a second ahead they are played in their time;
+// taken for the fastest of the path they left no delay for all others, and a single one
+// cost 18 s. Among good ones they are ignored, instead of them they are followed, and
+// what is said afterwards is heard again within a second.
+func TestPacketsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	const from = 100 // packets
+	for _, ahead := range []uint32{800, 3600, 4000, 4400, 5600, 7500} {
+		for _, n := range []int{1, 3, 10, 100} {
+			for _, instead := range []bool{false, true} {
+				l := newLine(1)
+				l.path = l.uniform(ms(60), ms(40))
+				all := l.talk(0, 20*time.Second)
+				for i := range n {
+					p := &all[from+i]
+					stray := Packet{Seq: p.p.Seq + 500, Timestamp: p.p.Timestamp + ahead, Law: audio.PCMA, Payload: make([]byte, 160)}
+					if instead {
+						p.p = stray
+					} else {
+						all = append(all, delivery{at: p.at + 1, p: stray})
+					}
+				}
+				l.play(all, 20*time.Second)
+				if s := l.b.Stats(); s.Lost > 60 || s.Target > ms(150) {
+					t.Errorf("%d of them, %d samples ahead, instead of others %v: %+v", n, ahead, instead, s)
+				}
+			}
+		}
+	}
+}
+
 // A hundred times the packets that there should be, each of them new: they
 // cost their share of time and nothing else.
 func TestTooManyPackets(t *testing.T) {

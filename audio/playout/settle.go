@@ -14,6 +14,9 @@ func (b *Buffer) settle(now time.Time) {
 	if len(came) > 0 && !b.catchesUp(now, came) {
 		more := false
 		for _, p := range came {
+			if b.astray(p.lag) {
+				continue
+			}
 			waited := now.Sub(p.at)
 			came := p.lag - audio.Samples(waited)
 			if waited < marginal {
@@ -53,6 +56,19 @@ func (b *Buffer) settle(now time.Time) {
 	if b.arrivals.n > 0 {
 		b.stats.Target = max(0, b.stats.Delay+audio.Duration(b.arrivals.grow-b.delay))
 	}
+}
+
+// astray tells whether a packet is from so far in the future that no path can have
+// been that fast, and stands alone. It is played in its time, but says nothing: taken
+// for the fastest of the path it would leave no delay for all others. Some in a row
+// are timestamps that have leapt.
+func (b *Buffer) astray(lag int) bool {
+	if b.fresh || lag >= b.delay-audio.Samples(maxDelay) {
+		b.early = 0
+		return false
+	}
+	b.early++
+	return b.early < leap
 }
 
 // catchesUp tells whether came is what the path, or the program, had held

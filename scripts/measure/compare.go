@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"math/cmplx"
 	"slices"
+
+	"securecall/audio"
 )
 
 const (
@@ -109,6 +111,20 @@ func transform(a []complex128) {
 			}
 		}
 	}
+}
+
+// level is how loud sound is, and its loudest tenth of a second, in dBov; of
+// nothing it is -127, the least that RFC 6464 has a number for.
+func level(sound []float64) (all, loudest float64) {
+	const piece = audio.SampleRate / 10
+	dBov := func(x []float64) float64 {
+		return max(-127, 10*math.Log10(energy(x)/float64(max(1, len(x)))/(1<<30)))
+	}
+	all, loudest = dBov(sound), -127
+	for ; len(sound) >= piece; sound = sound[piece:] {
+		loudest = max(loudest, dBov(sound[:piece]))
+	}
+	return all, loudest
 }
 
 func energy(s []float64) (sum float64) {

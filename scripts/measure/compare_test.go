@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -31,5 +32,29 @@ func TestCompare(t *testing.T) {
 	}
 	if _, err := compare(said, said[:window-1]); err == nil {
 		t.Error("too little was heard, and compared")
+	}
+}
+
+func TestLevel(t *testing.T) {
+	square := make([]float64, 8000)
+	for i := range square {
+		square[i] = 32768 * float64(1-2*(i/10%2))
+	}
+	half := pad(square[:800], 800, 0)
+	for i := range half {
+		half[i] /= 2
+	}
+	for what, c := range map[string]struct {
+		sound        []float64
+		all, loudest float64
+	}{
+		"full scale":                       {square, 0, 0},
+		"half of it, for half of the time": {half, -9.03, -6.02},
+		"silence":                          {make([]float64, 8000), -127, -127},
+		"nothing":                          {nil, -127, -127},
+	} {
+		if all, loudest := level(c.sound); math.Abs(all-c.all) > 0.01 || math.Abs(loudest-c.loudest) > 0.01 {
+			t.Errorf("%s: %.2f dBov, %.2f in the loudest 100 ms", what, all, loudest)
+		}
 	}
 }
