@@ -4,6 +4,7 @@ package device
 
 import (
 	"bytes"
+	"encoding/binary"
 	"runtime"
 	"slices"
 	"time"
@@ -46,10 +47,10 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 		return nil, err
 	}
 	config := malgo.DefaultDeviceConfig(malgo.Capture)
-	config.SampleRate = audio.SampleRate
+	config.SampleRate = 0 // the device's own: miniaudio would convert linearly
 	config.Capture.Format = malgo.FormatS16
 	config.Capture.Channels = 1
-	config.PeriodSizeInFrames = uint32(o.frame())
+	config.PeriodSizeInMilliseconds = uint32(audio.Duration(o.frame()).Milliseconds())
 	config.PerformanceProfile = malgo.LowLatency
 	if spec != "default" {
 		id := malgoID(context, spec)
@@ -60,8 +61,16 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 		config.Capture.DeviceID = id.Pointer() // C memory, as long as an ID, once a call
 	}
 	c := newCapture(spec)
+	var rate *resampler // from the device's
+	var raw []byte
 	device, err := malgo.InitDevice(context.Context, config, malgo.DeviceCallbacks{
-		Data: func(_, in []byte, _ uint32) { c.push(in) },
+		Data: func(_, in []byte, _ uint32) {
+			raw = raw[:0]
+			for ; len(in) >= 2; in = in[2:] {
+				raw = rate.appendSample(raw, int16(binary.LittleEndian.Uint16(in)))
+			}
+			c.push(raw)
+		},
 		Stop: func() { c.end.lose(errGone) },
 	})
 	if err != nil {
@@ -76,6 +85,7 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 			return struct{}{}, nil
 		}, func(struct{}) {})
 	}
+	rate = newResampler(int(device.SampleRate()), audio.SampleRate, liveLowpass)
 	if err := device.Start(); err != nil {
 		c.Close()
 		return nil, err
