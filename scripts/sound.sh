@@ -28,7 +28,7 @@ go build -o "$work/measure" ./scripts/measure
 
 # Each in a process of its own: ALSA reads where the server is but once.
 go test -c -tags pulse -o "$work/device.test" ./audio/device
-tests=$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' audio/device/pulse_test.go)
+tests=$(sed -n 's/^func \(Test[A-Za-z0-9]*\)(.*/\1/p' audio/device/pulse_test.go audio/device/card_test.go)
 for t in $tests; do
 	check "audio/device: $t" env -C audio/device "$work/device.test" -test.run "^$t\$"
 done

@@ -5,6 +5,7 @@ package device
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"slices"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 	"securecall/audio"
 )
+
+// alsaLongest is one more than the longest name of ALSA's that miniaudio takes.
+const alsaLongest = 256
 
 // malgoBackends are the drivers that miniaudio may use. Without a list it
 // would fall back to one that records silence from nothing.
@@ -75,7 +79,7 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 	})
 	if err != nil {
 		freeMalgoContext(context)
-		return nil, errNoSound
+		return nil, malgoFailure(spec, err)
 	}
 	c.release = func() {
 		// It may wait for ever for a driver that is dead.
@@ -93,7 +97,20 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 	return c, nil
 }
 
-// malgoID finds a microphone by the name that listMalgo gives it.
+// malgoFailure says in plain words why a microphone cannot be opened.
+func malgoFailure(spec string, err error) error {
+	switch {
+	case spec == "default":
+		return errNoSound
+	case errors.Is(err, malgo.ErrDoesNotExist):
+		return errNoDevice
+	}
+	return err
+}
+
+// malgoID finds a microphone by the name that listMalgo gives it, or by one that
+// only ALSA knows: hw:1,0 where two cards are called the same, or one's own from
+// .asoundrc. Whether there is such a one shows when it is opened.
 func malgoID(context *malgo.AllocatedContext, name string) *malgo.DeviceID {
 	devices, err := context.Devices(malgo.Capture)
 	if err != nil {
@@ -104,7 +121,12 @@ func malgoID(context *malgo.AllocatedContext, name string) *malgo.DeviceID {
 			return &devices[i].ID
 		}
 	}
-	return nil
+	var id malgo.DeviceID
+	if runtime.GOOS != "linux" || len(name) >= alsaLongest {
+		return nil
+	}
+	copy(id[:], name)
+	return &id
 }
 
 // malgoName is a device's name. ALSA has names for much that is no device: it
