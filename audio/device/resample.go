@@ -65,7 +65,7 @@ func bessel0(x float64) float64 {
 type resampler struct {
 	kernel []float64
 	narrow float64     // the filter's zero crossings, an input sample
-	reach  int         // how many input samples the filter sees on each side of a place; even
+	reach  int         // how many input samples the filter sees on each side of a place; a multiple of 4
 	kept   [][]float32 // the filter for each place; nil where they are too many
 	row    []float32   // the filter for the current place, where it is not kept
 
@@ -85,7 +85,7 @@ func newResampler(from, to int, f lowpass) *resampler {
 		f = noLowpass
 	}
 	narrow := f.edge * min(1, float64(to)/float64(from))
-	reach := (int(math.Ceil(float64(f.zeros)/narrow)) + 1) &^ 1
+	reach := (int(math.Ceil(float64(f.zeros)/narrow)) + 3) &^ 3
 	grid := gcd(from, to)
 	r := &resampler{
 		kernel:  f.kernel(),
@@ -167,17 +167,18 @@ func (r *resampler) give() float32 {
 	return y
 }
 
-// dot is the scalar product of a, of a multiple of four values, and as many of b.
-// Four sums, because the next one of the same has to wait for the last.
+// dot is the scalar product of a, of a multiple of eight values, and as many of b.
+// The sums are apart because each addition has to wait for the last of its own.
 func dot(a, b []float32) float32 {
 	var s0, s1, s2, s3 float32
 	b = b[:len(a)]
-	for len(a) >= 4 && len(b) >= 4 {
-		s0 += a[0] * b[0]
-		s1 += a[1] * b[1]
-		s2 += a[2] * b[2]
-		s3 += a[3] * b[3]
-		a, b = a[4:], b[4:]
+	for len(a) >= 8 && len(b) >= 8 {
+		p, q := (*[8]float32)(a), (*[8]float32)(b)
+		s0 += p[0]*q[0] + p[4]*q[4]
+		s1 += p[1]*q[1] + p[5]*q[5]
+		s2 += p[2]*q[2] + p[6]*q[6]
+		s3 += p[3]*q[3] + p[7]*q[7]
+		a, b = a[8:], b[8:]
 	}
 	return s0 + s1 + (s2 + s3)
 }

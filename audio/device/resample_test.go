@@ -220,8 +220,8 @@ func TestDeviceDelay(t *testing.T) {
 	}
 	r := newResampler(audio.SampleRate, audio.SampleRate, liveLowpass)
 	var raw []byte
-	want := append([]int16{0, 0}, edges...)
-	for _, x := range append(edges, 0, 0) {
+	want := append(make([]int16, r.reach), edges...)
+	for _, x := range append(edges, make([]int16, r.reach)...) {
 		raw = r.appendSample(raw, x)
 	}
 	if !bytes.Equal(raw, littleEndian(want)) {
