@@ -65,13 +65,13 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 		config.Capture.DeviceID = id.Pointer() // C memory, as long as an ID, once a call
 	}
 	c := newCapture(spec)
-	var rate *resampler // from the device's
+	var fromRate *resampler // of the device
 	var raw []byte
 	device, err := malgo.InitDevice(context.Context, config, malgo.DeviceCallbacks{
 		Data: func(_, in []byte, _ uint32) {
 			raw = raw[:0]
 			for ; len(in) >= 2; in = in[2:] {
-				raw = rate.appendSample(raw, int16(binary.LittleEndian.Uint16(in)))
+				raw = fromRate.appendSample(raw, int16(binary.LittleEndian.Uint16(in)))
 			}
 			c.push(raw)
 		},
@@ -89,7 +89,7 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 			return struct{}{}, nil
 		}, func(struct{}) {})
 	}
-	rate = newResampler(int(device.SampleRate()), audio.SampleRate, liveLowpass)
+	fromRate = newResampler(int(device.SampleRate()), audio.SampleRate, liveLowpass)
 	if err := device.Start(); err != nil {
 		c.Close()
 		return nil, err

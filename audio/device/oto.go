@@ -90,7 +90,7 @@ type otoSink struct {
 	end     *ending
 
 	mu     sync.Mutex
-	rate   *resampler // to the device's
+	toRate *resampler // of the device
 	raw    []byte
 	left   []byte        // of raw: what has not been pulled
 	pulled chan struct{} // capacity 1: left has become empty
@@ -117,7 +117,7 @@ func newOtoSink(rate int) *otoSink {
 		poll:   time.NewTicker(otoPoll),
 		timer:  timer,
 		end:    newEnding("default"),
-		rate:   newResampler(audio.SampleRate, rate, liveLowpass),
+		toRate: newResampler(audio.SampleRate, rate, liveLowpass),
 		pulled: make(chan struct{}, 1),
 	}
 }
@@ -152,7 +152,7 @@ func (s *otoSink) WriteFrame(f audio.Frame) error {
 	s.mu.Lock()
 	s.raw = s.raw[:0]
 	for _, x := range f {
-		s.raw = s.rate.appendSample(s.raw, x)
+		s.raw = s.toRate.appendSample(s.raw, x)
 	}
 	s.left = s.raw
 	s.mu.Unlock()
