@@ -5,6 +5,8 @@
 #     speaker; how alike it is and how much later, apart for Oto (the default
 #     speaker, through ALSA), pulse (a speaker by its name) and the build
 #     without cgo.
+#   - devices marks the defaults, and devices --test plays its tone and shows the
+#     microphone's level, on devices by their names and on the default ones.
 #   - The sound server dies in mid-call and is started again: the call goes on,
 #     says so, and uses it again.
 #   - There is none to begin with: status 30 and a message, no hang.
@@ -28,7 +30,7 @@ go build -o "$work/measure" ./scripts/measure
 
 # Each in a process of its own: ALSA reads where the server is but once.
 go test -c -tags pulse -o "$work/device.test" ./audio/device
-tests=$(sed -n 's/^func \(Test[A-Za-z]*\)(.*/\1/p' audio/device/pulse_test.go)
+tests=$(sed -n 's/^func \(Test[A-Za-z0-9]*\)(.*/\1/p' audio/device/pulse_test.go audio/device/card_test.go)
 for t in $tests; do
 	check "audio/device: $t" env -C audio/device "$work/device.test" -test.run "^$t\$"
 done
@@ -100,6 +102,37 @@ through() { # NAME BINARY SPEAKER
 through oto "$cgo" default
 through pulse "$cgo" ear
 through static "$static" default
+
+# marked KIND NAME: is it the one that is marked?
+marked() { [[ $("$cgo" devices --json | grep "\"kind\":\"$1\".*\"default\":true" | sed 's/.*"name":"\([^"]*\)".*/\1/') == "$2" ]]; }
+check "devices: the default microphone is marked" marked mic mic
+check "devices: the default speaker is marked" marked speaker ear
+
+# tried NAME SPEAKER MIC: the tone comes out at that speaker, and what is said
+# meanwhile at that microphone.
+tried() {
+	parec -d room.monitor --raw --rate=8000 --channels=2 --format=s16le --latency-msec=20 >"$work/$1.raw" &
+	local recorder=$! talker loudest
+	paplay -d mouth "$work/said.wav" &
+	talker=$!
+	pids+=("$recorder" "$talker")
+	status=0
+	timeout 30 "$cgo" devices --test --json --speaker "$2" --mic "$3" >"$work/$1" 2>&1 || status=$?
+	end "$recorder" "$talker"
+	check "devices --test, $1: status $status" test $status = 0
+	loudest=$(od -An -v -td2 -w4 "$work/$1.raw" | awk '$2 > most { most = $2 } END { print most + 0 }')
+	check "devices --test, $1: the tone is played, its loudest sample $loudest" is "$loudest" ">" 3000
+	loudest=$(sed -n 's/.*"kind":"mic".*"peak_dbfs":\([-0-9.]*\).*/\1/p' "$work/$1")
+	check "devices --test, $1: heard at up to ${loudest:-nothing} dBFS" is "${loudest:--96}" ">" -30
+}
+tried "by name" ear mic
+tried "by default" default default
+# The control: nobody speaks into this one.
+"$cgo" devices --test --json --speaker ear --mic ear.monitor >"$work/quiet" 2>&1 || true
+loudest=$(sed -n 's/.*"kind":"mic".*"peak_dbfs":\([-0-9.]*\).*/\1/p' "$work/quiet")
+check "devices --test, a silent microphone: ${loudest:-nothing} dBFS" is "${loudest:-0}" "<" -60
+"$cgo" devices --test --speaker none --mic nosuch >"$work/none" 2>&1 && status=0 || status=$?
+check "devices --test, no such microphone: status $status: $(grep -m1 securecall: "$work/none")" test $status = 30
 
 # Three calls at once lose their server.
 talk lost-mic "$cgo" mic none

@@ -4,4 +4,4 @@ package device
 
 func quietALSA() {}
 
-func hasDefaultSpeaker() bool { return true } // Oto finds out
+func defaultSpeakerRate() int { return deviceRate } // Oto finds out

@@ -9,13 +9,16 @@
 //	          or PipeWire server; all speakers in a build without cgo
 //	malgo.go  microphones where there is none (ALSA, WASAPI, Core Audio)
 //	lasting.go  any of them, opened again when it was lost
+//	resample.go between a device's or a file's rate and 8 kHz
 //
 // Whatever happens to a device, no method waits for it longer than a few
 // seconds: one that is lost, or that hangs, ends in an *Error.
 //
 // A device of its own clock paces its user; the others are paced by the
-// system's monotonic clock. Sound leaves and enters as frames of 8 kHz; only
-// WAV files are converted here, devices convert by themselves.
+// system's monotonic clock. Sound leaves and enters as frames of 8 kHz. WAV files
+// are converted here, and so is what Oto and miniaudio open: at the device's own
+// rate, mostly 48 kHz, 2 ms late (docs/notes/device-rates.md). A sound server
+// converts by itself.
 //
 // A device that is lost in mid-call ends in an *Error; lasting.go opens it again.
 //

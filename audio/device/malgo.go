@@ -4,6 +4,8 @@ package device
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"runtime"
 	"slices"
 	"time"
@@ -12,6 +14,9 @@ import (
 
 	"securecall/audio"
 )
+
+// alsaLongest is one more than the longest name of ALSA's that miniaudio takes.
+const alsaLongest = 256
 
 // malgoBackends are the drivers that miniaudio may use. Without a list it
 // would fall back to one that records silence from nothing.
@@ -46,10 +51,10 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 		return nil, err
 	}
 	config := malgo.DefaultDeviceConfig(malgo.Capture)
-	config.SampleRate = audio.SampleRate
+	config.SampleRate = 0 // the device's own: miniaudio would convert linearly
 	config.Capture.Format = malgo.FormatS16
 	config.Capture.Channels = 1
-	config.PeriodSizeInFrames = uint32(o.frame())
+	config.PeriodSizeInMilliseconds = uint32(audio.Duration(o.frame()).Milliseconds())
 	config.PerformanceProfile = malgo.LowLatency
 	if spec != "default" {
 		id := malgoID(context, spec)
@@ -60,13 +65,21 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 		config.Capture.DeviceID = id.Pointer() // C memory, as long as an ID, once a call
 	}
 	c := newCapture(spec)
+	var fromRate *resampler // of the device
+	var raw []byte
 	device, err := malgo.InitDevice(context.Context, config, malgo.DeviceCallbacks{
-		Data: func(_, in []byte, _ uint32) { c.push(in) },
+		Data: func(_, in []byte, _ uint32) {
+			raw = raw[:0]
+			for ; len(in) >= 2; in = in[2:] {
+				raw = fromRate.appendSample(raw, int16(binary.LittleEndian.Uint16(in)))
+			}
+			c.push(raw)
+		},
 		Stop: func() { c.end.lose(errGone) },
 	})
 	if err != nil {
 		freeMalgoContext(context)
-		return nil, errNoSound
+		return nil, malgoFailure(spec, err)
 	}
 	c.release = func() {
 		// It may wait for ever for a driver that is dead.
@@ -76,6 +89,7 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 			return struct{}{}, nil
 		}, func(struct{}) {})
 	}
+	fromRate = newResampler(int(device.SampleRate()), audio.SampleRate, liveLowpass)
 	if err := device.Start(); err != nil {
 		c.Close()
 		return nil, err
@@ -83,7 +97,20 @@ func openMalgoSource(spec string, o Options) (audio.Source, error) {
 	return c, nil
 }
 
-// malgoID finds a microphone by the name that listMalgo gives it.
+// malgoFailure says in plain words why a microphone cannot be opened.
+func malgoFailure(spec string, err error) error {
+	switch {
+	case spec == "default":
+		return errNoSound
+	case errors.Is(err, malgo.ErrDoesNotExist):
+		return errNoDevice
+	}
+	return err
+}
+
+// malgoID finds a microphone by the name that listMalgo gives it, or by one that
+// only ALSA knows: hw:1,0 where two cards are called the same, or one's own from
+// .asoundrc. Whether there is such a one shows when it is opened.
 func malgoID(context *malgo.AllocatedContext, name string) *malgo.DeviceID {
 	devices, err := context.Devices(malgo.Capture)
 	if err != nil {
@@ -94,7 +121,12 @@ func malgoID(context *malgo.AllocatedContext, name string) *malgo.DeviceID {
 			return &devices[i].ID
 		}
 	}
-	return nil
+	var id malgo.DeviceID
+	if runtime.GOOS != "linux" || len(name) >= alsaLongest {
+		return nil
+	}
+	copy(id[:], name)
+	return &id
 }
 
 // malgoName is a device's name. ALSA has names for much that is no device: it

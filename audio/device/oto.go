@@ -14,8 +14,11 @@ import (
 )
 
 const (
-	otoBuffer = 40 * time.Millisecond // of the device
-	otoPoll   = 100 * time.Millisecond
+	// deviceRate is what nearly every device runs at, Hz. At 8 kHz their drivers
+	// would convert: Oto's for WASAPI then leaves it to WinMM, ALSA's is no filter.
+	deviceRate = 48000
+	otoBuffer  = 40 * time.Millisecond // of the device
+	otoPoll    = 100 * time.Millisecond
 )
 
 // otoShared is Oto's context: there can be only one in a process, so it is
@@ -23,41 +26,43 @@ const (
 var otoShared struct {
 	sync.Mutex
 	context *oto.Context
+	rate    int // Hz
 	sinks   int // that play through it
 }
 
-// acquireOto returns a context that works, for releaseOto. One that has lost
-// its device is replaced: it holds none any more.
-func acquireOto() (*oto.Context, error) {
+// acquireOto returns a context that works, for releaseOto, and its rate. One that
+// has lost its device is replaced: it holds none any more.
+func acquireOto() (*oto.Context, int, error) {
 	otoShared.Lock()
 	defer otoShared.Unlock()
 	if c := otoShared.context; c != nil && c.Err() == nil {
 		if otoShared.sinks == 0 {
 			if err := c.Resume(); err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 		otoShared.sinks++
-		return c, nil
+		return c, otoShared.rate, nil
 	}
-	if !hasDefaultSpeaker() {
-		return nil, errNoSound
+	rate := defaultSpeakerRate()
+	if rate == 0 {
+		return nil, 0, errNoSound
 	}
 	c, ready, err := oto.NewContextWithOptions(&oto.NewContextOptions{
-		SampleRate:   audio.SampleRate,
+		SampleRate:   rate,
 		ChannelCount: 1,
 		Format:       oto.FormatSignedInt16LE,
 		BufferSize:   otoBuffer,
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	<-ready
 	if err := c.Err(); err != nil {
-		return nil, err // that there is no device shows only here
+		return nil, 0, err // that there is no device shows only here
 	}
-	otoShared.context, otoShared.sinks = c, 1
-	return c, nil
+	otoShared.context, otoShared.rate, otoShared.sinks = c, rate, 1
+	return c, rate, nil
 }
 
 // releaseOto lets a context rest that nobody plays through: between calls it
@@ -74,7 +79,7 @@ func releaseOto(c *oto.Context) {
 }
 
 // hasOto tells, without taking hold of it, whether there is a speaker.
-func hasOto() bool { return hasDefaultSpeaker() }
+func hasOto() bool { return defaultSpeakerRate() > 0 }
 
 // otoSink plays to the default speaker. Oto pulls; one frame waits for it.
 type otoSink struct {
@@ -85,30 +90,36 @@ type otoSink struct {
 	end     *ending
 
 	mu     sync.Mutex
+	toRate *resampler // of the device
 	raw    []byte
 	left   []byte        // of raw: what has not been pulled
 	pulled chan struct{} // capacity 1: left has become empty
 }
 
 func openOto(o Options) (audio.Sink, error) {
-	context, err := acquireOto()
+	context, rate, err := acquireOto()
 	if err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(0)
-	timer.Stop()
-	s := &otoSink{
-		context: context,
-		poll:    time.NewTicker(otoPoll),
-		timer:   timer,
-		end:     newEnding("default"),
-		pulled:  make(chan struct{}, 1),
-	}
+	s := newOtoSink(rate)
+	s.context = context
 	s.player = context.NewPlayer(s)
 	// Without this the player reads half a second ahead.
-	s.player.(oto.BufferSizeSetter).SetBufferSize(2 * o.frame())
+	s.player.(oto.BufferSizeSetter).SetBufferSize(2 * (o.frame() * rate / audio.SampleRate))
 	s.player.Play()
 	return s, nil
+}
+
+func newOtoSink(rate int) *otoSink {
+	timer := time.NewTimer(0)
+	timer.Stop()
+	return &otoSink{
+		poll:   time.NewTicker(otoPoll),
+		timer:  timer,
+		end:    newEnding("default"),
+		toRate: newResampler(audio.SampleRate, rate, liveLowpass),
+		pulled: make(chan struct{}, 1),
+	}
 }
 
 // Read is called by Oto. There is always something to be heard: a frame that
@@ -139,7 +150,10 @@ func (s *otoSink) WriteFrame(f audio.Frame) error {
 	default:
 	}
 	s.mu.Lock()
-	s.raw = appendFrame(s.raw[:0], f)
+	s.raw = s.raw[:0]
+	for _, x := range f {
+		s.raw = s.toRate.appendSample(s.raw, x)
+	}
 	s.left = s.raw
 	s.mu.Unlock()
 	s.timer.Reset(stall)

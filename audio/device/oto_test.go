@@ -16,18 +16,13 @@ import (
 
 // newTestOto is a sink without a device behind it: a test pulls as Oto would.
 func newTestOto() *otoSink {
-	timer := time.NewTimer(0)
-	timer.Stop()
-	return &otoSink{
-		poll:   time.NewTicker(time.Hour),
-		timer:  timer,
-		end:    newEnding("default"),
-		pulled: make(chan struct{}, 1),
-	}
+	s := newOtoSink(44100)
+	s.poll.Reset(time.Hour)
+	return s
 }
 
-// Oto pulls pieces of any size; what it gets are the frames in their order,
-// and silence where there is none yet.
+// Oto pulls pieces of any size; what it gets are the frames in their order, at
+// the device's rate, and silence where there is none yet.
 func TestOtoPulls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestOto()
@@ -46,8 +41,14 @@ func TestOtoPulls(t *testing.T) {
 			}
 		}()
 		var want, got []byte
+		rate := newResampler(audio.SampleRate, 44100, liveLowpass)
 		for i := range 20 {
-			want = append(want, rawOf(numbered(i))...)
+			for _, x := range numbered(i) {
+				want = rate.appendSample(want, x)
+			}
+		}
+		if len(want) != 2*20*882 {
+			t.Fatalf("20 frames are %d octets", len(want))
 		}
 		for i := 0; len(got) < len(want); i++ {
 			synctest.Wait() // the writer has put its next frame
@@ -98,7 +99,7 @@ func TestOtoDoesNotAllocate(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		p := make([]byte, 2*audio.FrameSamples)
+		p := make([]byte, 2*882)
 		for {
 			select {
 			case <-stop:

@@ -93,7 +93,7 @@ func readWAV(r io.Reader) (func() (float64, error), error) {
 		}
 		return format.mono(block), nil
 	}
-	return newResampler(format.rate, mono).next, nil
+	return newFileResampler(format.rate, mono).next, nil
 }
 
 // readWAVHeader reads up to the first sample. size is how many octets of sound
