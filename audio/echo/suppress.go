@@ -33,7 +33,7 @@ const (
 )
 
 func newSuppressor() *suppressor {
-	s := &suppressor{shape: shape.New(2*Block, taps, Block)}
+	s := &suppressor{shape: shape.New(2*Block, taps, Block, Block)}
 	for k := range s.gain {
 		s.gain[k], s.least[k] = 1, math.Inf(1)
 	}

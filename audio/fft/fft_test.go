@@ -40,3 +40,28 @@ func TestFFT(t *testing.T) {
 		}
 	}
 }
+
+func TestReal(t *testing.T) {
+	for _, n := range []int{4, 8, 20, 128, 160, 256} {
+		r := rand.New(rand.NewPCG(1, 2))
+		x, zeros, back := make([]float64, n), make([]float64, n), make([]float64, n)
+		for i := range x {
+			x[i] = r.NormFloat64()
+		}
+		got, want, unused := make([]complex128, n/2+1), make([]complex128, n/2+1), make([]complex128, n/2+1)
+		f := NewReal(n)
+		f.Forward(x, got)
+		New(n).Both(make([]complex128, n), x, zeros, want, unused)
+		for k := range want {
+			if cmplx.Abs(got[k]-want[k]) > 1e-9*float64(n) {
+				t.Fatalf("%d points, bin %d: %v, want %v", n, k, got[k], want[k])
+			}
+		}
+		f.Back(got, back)
+		for i := range x {
+			if math.Abs(x[i]-back[i]) > 1e-9 {
+				t.Fatalf("%d points: sample %d comes back as %v, not %v", n, i, back[i], x[i])
+			}
+		}
+	}
+}
