@@ -5,19 +5,14 @@ import (
 	"slices"
 )
 
-// A background is how loud it is at each frequency while nobody speaks.
-//
-// A bin that is no louder than the background can be by chance teaches it: by how
-// likely that is (Gerkmann and Hendriks, "Unbiased MMSE-based noise power
-// estimation with low complexity and low tracking delay", IEEE Trans. Audio, Speech,
-// Lang. Process. 20(4), 2012). That alone would be slow to believe in a background
-// that has become much louder, and would take a long vowel for one. So it is held
-// near the least power of the last second and a half (Martin, "Noise power spectral
-// density estimation based on optimal smoothing and minimum statistics", IEEE Trans.
-// Speech Audio Process. 9(5), 2001), during which speech leaves each frequency free
-// at some time.
+// A background is how loud it is at each frequency while nobody speaks: some times the
+// least power of the last second and a half, during which speech leaves each
+// frequency free at some time (Martin, "Noise power spectral density estimation based
+// on optimal smoothing and minimum statistics", IEEE Trans. Speech Audio Process.
+// 9(5), 2001). A tracker of what is likely to be no speech, beside it, made no
+// difference that could be measured.
 type background struct {
-	level   [bins]float64 // power, rather too little: speech that is weighed too high is less wrong
+	level   [bins]float64 // power, rather too little: speech is harmed less by that
 	present bool          // there is one
 
 	past  [blur][bins]float64 // powers, a ring
@@ -31,14 +26,11 @@ type background struct {
 }
 
 const (
-	blur   = 6   // blocks, 60 ms, of a mean: a gap in speech is hardly longer
-	parts  = 8   // of the last second and a half
-	part   = 20  // blocks, 200 ms
-	bias   = 1.5 // times the least mean, the background is at least: half of what noise has
-	above  = 1.3 // times that, it is at most: 2 dB less than what noise has
-	memory = 0.95
-	prior  = 30.0 // a-priori SNR of speech, where there is some: 15 dB
-	least  = 0.1  // power of a bin: that of rounding to 16 bits
+	blur  = 6   // blocks, 60 ms, of a mean: a gap in speech is hardly longer
+	parts = 8   // of the last second and a half
+	part  = 20  // blocks, 200 ms
+	bias  = 1.9 // times the least mean: 2 dB less than what noise has
+	least = 0.1 // power of a bin: that of rounding to 16 bits
 
 	low = 1 // the first bin that counts as sound: below it is an offset
 
@@ -67,18 +59,9 @@ func (b *background) begin() {
 func (b *background) hear(power *[bins]float64) {
 	b.average(power)
 	newest := &b.lows[b.turn]
-	for k, p := range power {
+	for k := range newest {
 		newest[k] = min(newest[k], b.mean[k])
-		lowest := bias * min(newest[k], b.older[k])
-		old := b.level[k]
-		free := old
-		if p < 10*old {
-			// How much likelier it is that nobody speaks than that somebody does.
-			odds := (1 + prior) * math.Exp(-p/old*prior/(1+prior))
-			free = (p*odds + old) / (1 + odds)
-		}
-		now := memory*old + (1-memory)*free
-		b.level[k] = max(least, lowest, min(now, above*lowest))
+		b.level[k] = max(least, bias*min(newest[k], b.older[k]))
 	}
 	if b.age++; b.age == part {
 		b.age = 0
