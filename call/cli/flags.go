@@ -23,6 +23,8 @@ type settings struct {
 	mic, speaker  string
 	echo          bool
 	cancelEcho    bool
+	suppressNoise bool
+	autoGain      bool
 	hangupAtEOF   bool
 	duration      time.Duration
 	timeout       time.Duration
@@ -48,6 +50,14 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		&ucli.StringFlag{
 			Name: "echo-cancel", Value: "auto",
 			Usage: "take what the speaker plays out of what the microphone hears: `WHEN` is on, off, or auto (where both are devices)",
+		},
+		&ucli.StringFlag{
+			Name: "noise-suppression", Value: "auto",
+			Usage: "take a steady background out of what the microphone hears: `WHEN` is on, off, or auto (where it is a device)",
+		},
+		&ucli.StringFlag{
+			Name: "auto-gain", Value: "auto",
+			Usage: "bring soft and loud voices at the microphone to one level: `WHEN` is on, off, or auto (where it is a device)",
 		},
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
@@ -118,8 +128,14 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
 	var err error
-	devices := device.KindOf(s.mic) == device.KindDevice && device.KindOf(s.speaker) == device.KindDevice
-	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", devices); err != nil {
+	mic, speaker := device.KindOf(s.mic) == device.KindDevice, device.KindOf(s.speaker) == device.KindDevice
+	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", mic && speaker); err != nil {
+		return nil, err
+	}
+	if s.suppressNoise, err = onOffAuto(c, "noise-suppression", mic); err != nil {
+		return nil, err
+	}
+	if s.autoGain, err = onOffAuto(c, "auto-gain", mic); err != nil {
 		return nil, err
 	}
 	if s.algorithms, err = algorithms(c); err != nil {
@@ -147,10 +163,12 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 func (s *settings) config(q *queue, attended bool) call.Config {
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true}
 	return call.Config{
-		Mic:        func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
-		Speaker:    func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
-		Echo:       s.echo,
-		CancelEcho: s.cancelEcho,
+		Mic:           func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker:       func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Echo:          s.echo,
+		CancelEcho:    s.cancelEcho,
+		SuppressNoise: s.suppressNoise,
+		AutoGain:      s.autoGain,
 
 		MicLasts:     device.KindOf(s.mic) == device.KindDevice,
 		SpeakerLasts: device.KindOf(s.speaker) == device.KindDevice,
