@@ -1,9 +1,16 @@
 // Noise measures noise suppression offline: recorded speech with backgrounds of
-// several kinds goes through securecall's suppressor and through speexdsp's.
+// several kinds goes through securecall's suppressor and through speexdsp's, both of
+// which are to make a background 15 dB weaker.
 //
 //	noise DENOISE FILE.wav...
 //
-// DENOISE is the program of speexdsp/denoise.c, which is forgiven its delay.
+// DENOISE is the program of speexdsp/denoise.c, which is forgiven its own delay. It
+// exits with status 1 if securecall's makes a steady background less than 12 dB weaker
+// in pauses, or less than speexdsp's does; if what is said beside one is further from
+// what it was, or has a worse weighted signal-to-noise ratio, than with speexdsp's; or
+// if anything is changed where there is no background. Others than steady ones it only
+// shows. The signal-to-noise ratio of waveforms is not compared: a filter that delays
+// nothing has to turn phases (docs/notes/noise.md).
 package main
 
 import (
@@ -29,6 +36,7 @@ const (
 	learnt = 4 * second // the background is known
 	fades  = second / 4 // after speech, until a pause is measured
 	level  = -26.0      // dB of full scale, of speech while it lasts
+	least  = 12.0       // dB
 )
 
 func main() {
@@ -45,7 +53,7 @@ func main() {
 		fmt.Printf("FAIL  in %d of them\n", failed)
 		os.Exit(1)
 	}
-	fmt.Println("PASS")
+	fmt.Printf("PASS  steady backgrounds are %.0f dB and more weaker, and speech beside them nearer than with speexdsp\n", least)
 }
 
 func run(denoise string, files []string) (failed int, err error) {
@@ -58,21 +66,27 @@ func run(denoise string, files []string) (failed int, err error) {
 	}
 	clean, paused := script(said)
 
-	fmt.Printf("%-16s %6s %-25s %-35s %s\n", "", "", "weaker in pauses, dB", "distance of the speech, dB", "segmental SNR of the speech, dB")
-	fmt.Printf("%-16s %6s %12s %12s %10s %12s %11s %10s %12s %11s\n", "background", "SNR", "securecall", "speexdsp", "before", "securecall", "speexdsp", "before", "securecall", "speexdsp")
+	fmt.Printf("%-15s %4s  %-22s %-31s %s\n", "", "", "weaker in pauses, dB", "distance of the speech, dB", "weighted SNR of the speech, dB")
+	fmt.Printf("%-15s %4s", "background", "SNR")
+	fmt.Printf(" %11s %9s", "securecall", "speexdsp")
+	for range 2 {
+		fmt.Printf(" %9s %11s %9s", "before", "securecall", "speexdsp")
+	}
+	fmt.Println()
 	for _, b := range backgrounds {
 		for _, snr := range []float64{20, 15, 10, 5} {
 			heard := mix(clean, b.make(len(clean), said[length:]), snr)
-			ours := suppress(heard)
 			theirs, err := speexdsp(denoise, heard)
 			if err != nil {
 				return 0, err
 			}
-			theirs = align(heard, theirs)
 			before := measure(clean, heard, heard, paused)
-			a, t := measure(clean, heard, ours, paused), measure(clean, heard, theirs, paused)
-			fmt.Printf("%-16s %6.0f %12.1f %12.1f %10.2f %12.2f %11.2f %10.2f %12.2f %11.2f\n", b.name, snr, a.weaker, t.weaker,
+			a, t := measure(clean, heard, suppress(heard), paused), measure(clean, heard, align(heard, theirs), paused)
+			fmt.Printf("%-15s %4.0f %11.1f %9.1f %9.2f %11.2f %9.2f %9.2f %11.2f %9.2f\n", b.name, snr, a.weaker, t.weaker,
 				before.distance, a.distance, t.distance, before.snr, a.snr, t.snr)
+			if b.steady && (a.weaker < max(least, t.weaker) || a.distance > t.distance || a.snr < t.snr) {
+				failed++
+			}
 		}
 	}
 	ours := suppress(clean)
@@ -80,7 +94,7 @@ func run(denoise string, files []string) (failed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	fmt.Printf("%-16s changed samples: securecall %d, speexdsp %d of %d\n", "none", changed(clean, ours), changed(clean, align(clean, theirs)), len(clean))
+	fmt.Printf("%-15s changed samples: securecall %d, speexdsp %d of %d\n", "none", changed(clean, ours), changed(clean, align(clean, theirs)), len(clean))
 	if changed(clean, ours) > 0 {
 		failed++
 	}
@@ -160,8 +174,8 @@ func measure(clean, heard, out []int16, paused []bool) (f figures) {
 	}
 	f.weaker = 10 * math.Log10(before/after)
 	said, got := judge.Fractions(clean[learnt:]), judge.Fractions(out[learnt:])
-	f.distance = judge.NewSpectra(said, said).LogSpectral(got)
-	f.snr = judge.SegmentalSNR(said, got)
+	spectra := judge.NewSpectra(said, said)
+	f.distance, f.snr = spectra.LogSpectral(got), spectra.WeightedSNR(got)
 	return f
 }
 
