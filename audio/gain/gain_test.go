@@ -162,11 +162,18 @@ func TestUnchanged(t *testing.T) {
 	for i := range beeps {
 		beeps[i] = int16(1000 * math.Sin(2*math.Pi*440*float64(i)/rate))
 	}
+	paused := talk(60, -26)
+	for i := range paused {
+		if i/(3*rate)%2 == 1 {
+			paused[i] = 0
+		}
+	}
 	for name, in := range map[string][]int16{
 		"-26 dB": talk(60, -26), "-28.5 dB": talk(60, -28.5), "-23.5 dB": talk(60, -23.5),
-		"with a background": mix(talk(60, -26), noise(60, -50)),
-		"silence":           make([]int16, 10*rate),
-		"soft noise":        noise(20, -55), "noise": noise(20, -40), "loud noise": noise(20, -15),
+		"with a background":            mix(talk(60, -26), noise(60, -50)),
+		"with pauses and a background": mix(paused, noise(60, -40)),
+		"silence":                      make([]int16, 10*rate),
+		"soft noise":                   noise(20, -55), "noise": noise(20, -40), "loud noise": noise(20, -15),
 		"rumble": rumble(60, -40), "loud rumble": rumble(60, -15),
 		"noise that begins": append(make([]int16, 10*rate), noise(20, -40)...),
 		"noise that ends":   append(noise(20, -40), make([]int16, 10*rate)...),
@@ -178,17 +185,34 @@ func TestUnchanged(t *testing.T) {
 	}
 }
 
+// Two seconds of a noise, and it is no speech: nothing moves while only it is heard.
+func TestNoiseIsNoSpeech(t *testing.T) {
+	for name, in := range map[string][]int16{"white": noise(20, -40), "rumble": rumble(20, -25)} {
+		var l level
+		speech := 0
+		for i := 0; i < len(in); i += Block {
+			if l.hear(in[i:i+Block]) && i > 5*rate/2 {
+				speech++
+			}
+		}
+		if speech > 20 || l.heard > 0 {
+			t.Errorf("%s: %d blocks are taken for speech, and %.1f s count", name, speech, l.heard/100)
+		}
+	}
+}
+
 // A long pause after soft speech: the background is as it was, and no louder than it
 // may become.
 func TestPauses(t *testing.T) {
 	for _, background := range []float64{-70, -58} {
 		soft := talk(30, -42)
-		clear(soft[15*rate : 25*rate])
+		clear(soft[:5*rate/2])
+		clear(soft[9*rate/2 : 25*rate]) // the target is not yet reached
 		in := mix(soft, noise(30, background))
 		out := run(New(), in)
-		a := power(out[16*rate:17*rate]) - power(in[16*rate:17*rate])
+		a := power(out[5*rate:6*rate]) - power(in[5*rate:6*rate])
 		b := power(out[23*rate:24*rate]) - power(in[23*rate:24*rate])
-		if math.Abs(a-b) > 0.1 {
+		if a < 1 || math.Abs(a-b) > 0.1 {
 			t.Errorf("in a pause the background goes from %+.1f to %+.1f dB", a, b)
 		}
 		if got := power(out[20*rate : 21*rate]); got > loudest+1 {
@@ -228,6 +252,22 @@ func TestShout(t *testing.T) {
 	}
 	if got := active(out[15*rate:]); math.Abs(got-target) > 3 {
 		t.Errorf("three seconds later it is at %.1f dB", got)
+	}
+}
+
+// A peak is prepared for: the gain goes down to it in some samples.
+func TestLimiter(t *testing.T) {
+	l := limiter{factor: 1}
+	pcm := slices.Repeat([]int16{1000}, Block)
+	pcm[60] = 20000
+	l.apply(pcm, 10, 10)
+	for i := 1; i < 60; i++ {
+		if d := float64(pcm[i-1]-pcm[i]) / 10000; d > 0.03 || d < 0 {
+			t.Errorf("sample %d: down by %.3f of the gain at once", i, d)
+		}
+	}
+	if pcm[0] != 10000 || pcm[59] > 3500 || pcm[60] != most {
+		t.Errorf("1000 became %d, and 20000 became %d", pcm[0], pcm[60])
 	}
 }
 

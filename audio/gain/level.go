@@ -18,7 +18,6 @@ type level struct {
 	in, low  float64 // of the high-pass filter: the last sample, and its output
 	power    float64 // of the last block
 	envelope float64 // of the power
-	peak     float64 // of envelope
 
 	lows [parts]float64 // least envelopes, a ring
 	turn int
@@ -37,20 +36,18 @@ type level struct {
 const (
 	highPass = 0.85 // of the last output: below 200 Hz there is more noise than speech
 	smooth   = 0.6  // of the envelope, in a block
-	sinks    = 0.98 // of the peak: 9 dB a second
 
 	parts = 8
 	part  = 25 // blocks: the background is the least of two seconds
 
-	above  = 6.3      // times the background, 8 dB, is speech
-	below  = 1 / 250. // of the peak, -24 dB: P.56's margin of 16 dB below the active level
-	least  = 1074.    // power: -60 dB of full scale
-	dip    = 0.25     // of the mean, at which a syllable has ended
-	gap    = 20       // blocks: P.56's hangover of 200 ms
-	long   = 300      // blocks of speech, 3 s, that the mean is taken over
-	enough = 100      // blocks, after which a shout is taken for at most
-	shout  = 5.0      // times the mean
-	fewer  = 1.7      // dB, by which the mean amplitude is below the power that P.56 measures
+	above  = 6.3   // times the background, 8 dB, is speech
+	least  = 1074. // power: -60 dB of full scale
+	dip    = 0.25  // of the mean, at which a syllable has ended
+	gap    = 20    // blocks: P.56's hangover of 200 ms
+	long   = 300   // blocks of speech, 3 s, that the mean is taken over
+	enough = 100   // blocks, after which a shout is taken for at most
+	shout  = 5.0   // times the mean
+	fewer  = 1.7   // dB, by which the mean amplitude is below the power that P.56 measures
 
 	echoed = 0.25 // of the power of what is played may come back, and more be our speech
 	lasts  = 40   // blocks for which it may
@@ -59,7 +56,7 @@ const (
 // hear takes in a block and tells whether there is speech in it.
 func (l *level) hear(pcm []int16) bool {
 	l.follow(pcm)
-	speech := l.envelope > max(least, above*l.floor(), below*l.peak, echoed*l.played)
+	speech := l.envelope > max(least, above*l.floor(), echoed*l.played)
 	if speech {
 		l.hang = gap
 	}
@@ -77,7 +74,7 @@ func (l *level) hear(pcm []int16) bool {
 	return speech
 }
 
-// follow keeps track of the envelope and of what is least and most of it.
+// follow keeps track of the envelope, and of what is least of it.
 func (l *level) follow(pcm []int16) {
 	l.power = 0
 	for _, v := range pcm {
@@ -87,7 +84,6 @@ func (l *level) follow(pcm []int16) {
 		l.power += l.low * l.low / Block
 	}
 	l.envelope = smooth*l.envelope + (1-smooth)*l.power
-	l.peak = max(l.envelope, sinks*l.peak)
 	l.lows[l.turn] = min(l.lows[l.turn], l.envelope)
 	if l.age++; l.age == part {
 		l.age, l.turn = 0, (l.turn+1)%parts

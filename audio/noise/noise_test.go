@@ -61,8 +61,19 @@ func TestNoBackground(t *testing.T) {
 			digits[i] = round(4000*math.Sin(2*math.Pi*770*float64(i)/second) + 4000*math.Sin(2*math.Pi*1336*float64(i)/second))
 		}
 	}
+	var hasty []int16
+	for i, silent := range pauses(clean) {
+		if !silent {
+			hasty = append(hasty, clean[i])
+		}
+	}
+	for i := range hasty {
+		// In a room whose walls answer.
+		hasty[i] = round(1.4*float64(hasty[i]) + 0.2*float64(hasty[max(0, i-500)]) + 0.1*float64(hasty[max(0, i-900)]))
+	}
+	hasty = hasty[:len(hasty)/frame*frame]
 	for name, in := range map[string][]int16{
-		"speech": clean, "loud speech": loud, "with an offset": offset, "silence": make([]int16, len(clean)),
+		"speech": clean, "without pauses": hasty, "loud speech": loud, "with an offset": offset, "silence": make([]int16, len(clean)),
 		"with a background of -68 dB": mix(clean, white(len(clean)), -68),
 		"ringing":                     rings, "digits": digits,
 	} {
@@ -120,6 +131,23 @@ func TestOnsets(t *testing.T) {
 		}
 		if lost := -sum / float64(n); n < 3 || lost > 2 {
 			t.Errorf("%s: %.1f dB of the first 10 ms of %d onsets are lost", name, lost, n)
+		}
+	}
+}
+
+// A background does not stay as loud as it was for long after what was said.
+func TestPausesBegin(t *testing.T) {
+	clean := talk(20)
+	for i := range clean {
+		if i%(3*second) > 2*second {
+			clean[i] = 0
+		}
+	}
+	in := mix(clean, white(len(clean)), voice-15)
+	out := run(in)
+	for i := 5*second + second/4; i < len(in); i += 3 * second {
+		if weaker := level(in[i:i+second/10]) - level(out[i:i+second/10]); weaker < 12 {
+			t.Errorf("a quarter of a second after %d s of speech the background is %.1f dB weaker", i/second, weaker)
 		}
 	}
 }

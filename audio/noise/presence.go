@@ -15,7 +15,6 @@ const (
 	beside = 1    // bins to each side that are neighbours
 	about  = 30   // and those that are about them
 	fades  = 0.85 // of a ratio, in a block
-	sure   = 10   // ratio, above which it makes no difference
 )
 
 // judge returns how likely speech is, from 0 to 1.
@@ -26,7 +25,7 @@ func (s *presence) judge(power, background *[bins]float64) *[bins]float64 {
 	for k := range s.speech {
 		// At once up, so that no onset is lost.
 		r := s.mean(k, beside)
-		s.ratio[k] = min(sure, max(r, fades*s.ratio[k]+(1-fades)*r))
+		s.ratio[k] = max(r, fades*s.ratio[k]+(1-fades)*r)
 		s.speech[k] = likely(s.ratio[k], 1.2, 3) * likely(s.mean(k, about), 2.2, 3.5)
 	}
 	return &s.speech
