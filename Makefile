@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow sound room conceal echo robust pressure \
+.PHONY: build static demo deps test real check lint unit interop capture narrow sound room conceal echo noise robust pressure \
 	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -51,6 +51,9 @@ conceal: ## packet loss concealment offline, beside spandsp's
 
 echo: ## echo cancellation offline, beside speexdsp's
 	@scripts/echo.sh
+
+noise: ## noise suppression offline, beside speexdsp's
+	@scripts/noise.sh
 
 robust: build ## floods, ports in use, names that do not resolve, a peer that is killed
 	@scripts/robust.sh

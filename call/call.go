@@ -26,7 +26,9 @@ type Config struct {
 	Speaker func() (audio.Sink, error)
 	Echo    bool // send back what is heard; Mic and Speaker are not used
 
-	CancelEcho bool // take out of Mic what Speaker plays
+	CancelEcho    bool // take out of Mic what Speaker plays
+	SuppressNoise bool // take out of Mic what is there all the time
+	AutoGain      bool // bring who speaks into Mic to the level of others
 
 	// What is lost in mid-call is opened again by Mic and Speaker, and the call
 	// goes on meanwhile in silence. Otherwise its loss ends the call.

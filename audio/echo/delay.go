@@ -1,12 +1,16 @@
 package echo
 
-import "math"
+import (
+	"math"
+
+	"securecall/audio/fft"
+)
 
 // A search finds how much later than the far end's sound its echo comes, by the
 // phase of their cross-correlation (Knapp and Carter, "The generalized
 // correlation method for estimation of time delay", 1976), at half the rate.
 type search struct {
-	fft   *fft
+	fft   *fft.FFT
 	z     []complex128
 	far   [searchFar]float64 // newest last
 	near  [searchFar]float64 // the first part of it, then zeros
@@ -32,7 +36,7 @@ const (
 
 func newSearch() *search {
 	return &search{
-		fft: newFFT(searchFar), z: make([]complex128, searchFar),
+		fft: fft.New(searchFar), z: make([]complex128, searchFar),
 		x: make([]complex128, searchFar/2+1), y: make([]complex128, searchFar/2+1), cross: make([]complex128, searchFar/2+1),
 	}
 }
@@ -73,7 +77,7 @@ func (s *search) find(far []float64) float64 {
 		return -1
 	}
 	clear(s.near[fill:])
-	s.fft.both(s.z, s.far[:], s.near[:], s.x, s.y)
+	s.fft.Both(s.z, s.far[:], s.near[:], s.x, s.y)
 	loud := 0.0
 	for k := range s.x {
 		loud += abs2(s.x[k])
@@ -92,7 +96,7 @@ func (s *search) find(far []float64) float64 {
 		s.cross[k] = memory*s.cross[k] + c
 	}
 	clear(s.y)
-	s.fft.back(s.z, s.cross, s.y, s.lags[0][:], s.lags[1][:])
+	s.fft.Back(s.z, s.cross, s.y, s.lags[0][:], s.lags[1][:])
 	// near[0] was recorded when far[searchFar-fill] was played, but for the lag.
 	sum, best, at := 0.0, 0.0, 0
 	for i := range s.lags[0] {

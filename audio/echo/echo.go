@@ -73,8 +73,7 @@ type Stats struct {
 
 // New returns a Canceller that knows nothing yet.
 func New() *Canceller {
-	f := newFFT(2 * Block)
-	return &Canceller{search: newSearch(), filter: newFilter(f), suppress: newSuppressor(f), lag: -1}
+	return &Canceller{search: newSearch(), filter: newFilter(), suppress: newSuppressor(), lag: -1}
 }
 
 // Far takes the next samples that go to the loudspeaker.

@@ -1,5 +1,7 @@
 package echo
 
+import "securecall/audio/fft"
+
 // A filter is the adaptive model of the room: what of the far end's sound comes
 // back into the microphone.
 //
@@ -10,7 +12,7 @@ package echo
 // microphone is not echo; so it needs no detector of double talk: while the near
 // end speaks, it learns little and forgets nothing.
 type filter struct {
-	fft *fft
+	fft *fft.FFT
 	z   []complex128
 
 	x        [Partitions][Bins]complex128 // spectra of the far sound, a ring
@@ -45,8 +47,8 @@ const (
 	spread      = 3      // bins to each side
 )
 
-func newFilter(f *fft) *filter {
-	c := &filter{fft: f, z: make([]complex128, 2*Block)}
+func newFilter() *filter {
+	c := &filter{fft: fft.New(2 * Block), z: make([]complex128, 2*Block)}
 	c.forget()
 	return c
 }
@@ -70,7 +72,7 @@ func (c *filter) hear(far []float64) {
 	copy(c.far[Block:], far)
 	c.at = (c.at + Partitions - 1) % Partitions
 	var unused [Bins]complex128
-	c.fft.both(c.z, c.far[:], c.zeros[:], c.x[c.at][:], unused[:])
+	c.fft.Both(c.z, c.far[:], c.zeros[:], c.x[c.at][:], unused[:])
 }
 
 // past is the far end's sound of p blocks ago.
@@ -86,7 +88,7 @@ func (c *filter) estimate() []float64 {
 		}
 	}
 	var unused [Bins]complex128
-	c.fft.back(c.z, c.y[:], unused[:], c.echo[:], c.b[:])
+	c.fft.Back(c.z, c.y[:], unused[:], c.echo[:], c.b[:])
 	return c.echo[Block:]
 }
 
@@ -96,7 +98,7 @@ func (c *filter) estimate() []float64 {
 func (c *filter) learn(err []float64) {
 	clear(c.echo[:Block])
 	copy(c.rest[Block:], err)
-	c.fft.both(c.z, c.echo[:], c.rest[:], c.y[:], c.e[:])
+	c.fft.Both(c.z, c.echo[:], c.rest[:], c.y[:], c.e[:])
 	clear(c.missed[:])
 	for p := range Partitions {
 		x, doubt := c.past(p), &c.doubt[p]
@@ -151,10 +153,10 @@ func (c *filter) follow(l *leak) {
 func (c *filter) constrain() {
 	p, q := c.turn, (c.turn+1)%Partitions
 	c.turn = (c.turn + 2) % Partitions
-	c.fft.back(c.z, c.w[p][:], c.w[q][:], c.a[:], c.b[:])
+	c.fft.Back(c.z, c.w[p][:], c.w[q][:], c.a[:], c.b[:])
 	clear(c.a[Block:])
 	clear(c.b[Block:])
-	c.fft.both(c.z, c.a[:], c.b[:], c.w[p][:], c.w[q][:])
+	c.fft.Both(c.z, c.a[:], c.b[:], c.w[p][:], c.w[q][:])
 }
 
 func abs2(z complex128) float64 { return real(z)*real(z) + imag(z)*imag(z) }

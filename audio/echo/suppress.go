@@ -1,29 +1,26 @@
 package echo
 
-import "math"
+import (
+	"math"
+
+	"securecall/audio/shape"
+)
 
 // A suppressor takes out what the filter leaves of the echo: what the room has
 // beyond its tail, what the loudspeaker distorts, what is not learnt yet.
 //
-// It weighs each frequency (Wiener's rule), and turns the gains into a short
-// filter of minimum phase, so that nothing is delayed. What is weaker than the
-// background of the near end stays: so the background does not come and go.
+// It weighs each frequency (Wiener's rule), by a filter that delays nothing. What is
+// weaker than the background of the near end stays: so the background does not come
+// and go.
 type suppressor struct {
-	fft *fft
-	z   []complex128
-
-	power  [Bins]float64 // of the error, smoothed
-	floor  [Bins]float64 // of the near end's background
-	least  [Bins]float64 // of power, in the last second
-	age    int           // blocks since least was begun
-	leak   leak
-	gain   [Bins]float64
-	h, old [taps]float64
-	past   [taps]float64 // samples before this block
-	buf    [taps + Block]float64
-
-	spectrum, none [Bins]complex128
-	cepstrum, rest [2 * Block]float64
+	power [Bins]float64 // of the error, smoothed
+	floor [Bins]float64 // of the near end's background
+	least [Bins]float64 // of power, in the last second
+	age   int           // blocks since least was begun
+	leak  leak
+	gain  [Bins]float64
+	gains [Bins]float64 // their logarithms, smoothed
+	shape *shape.Filter
 }
 
 const (
@@ -35,9 +32,8 @@ const (
 	forgets   = 100  // blocks after which the background may have grown
 )
 
-func newSuppressor(f *fft) *suppressor {
-	s := &suppressor{fft: f, z: make([]complex128, 2*Block)}
-	s.h[0], s.old[0] = 1, 1
+func newSuppressor() *suppressor {
+	s := &suppressor{shape: shape.New(2*Block, taps, Block, Block)}
 	for k := range s.gain {
 		s.gain[k], s.least[k] = 1, math.Inf(1)
 	}
@@ -101,48 +97,12 @@ func cautious(ratio float64) float64 {
 	return most * math.Pow(fewest/most, t)
 }
 
-// apply filters a block in place, passing over from the gains of the block
-// before.
+// apply filters a block in place.
 func (s *suppressor) apply(e []float64) {
-	s.old = s.h
-	s.design()
-	copy(s.buf[:taps], s.past[:])
-	copy(s.buf[taps:], e)
-	copy(s.past[:], s.buf[Block:])
-	for n := range e {
-		at := s.buf[n+1 : n+taps+1]
-		var before, now float64
-		for m := range taps {
-			v := at[taps-1-m]
-			before += s.old[m] * v
-			now += s.h[m] * v
-		}
-		t := (float64(n) + 1) / Block
-		e[n] = before + t*(now-before)
-	}
-}
-
-// design makes the filter of minimum phase that has the gains: its cepstrum is
-// that of the gains, folded onto the future.
-func (s *suppressor) design() {
 	for k, g := range s.gain {
 		// Over neighbours, so that a short filter can follow.
 		a, b := s.gain[max(0, k-1)], s.gain[min(Bins-1, k+1)]
-		s.spectrum[k] = complex(math.Log((a+2*g+b)/4), 0)
+		s.gains[k] = math.Log((a + 2*g + b) / 4)
 	}
-	s.fft.back(s.z, s.spectrum[:], s.none[:], s.cepstrum[:], s.rest[:])
-	for i := 1; i < Block; i++ {
-		s.cepstrum[i] *= 2
-	}
-	clear(s.cepstrum[Block+1:])
-	clear(s.rest[:])
-	var unused [Bins]complex128
-	s.fft.both(s.z, s.cepstrum[:], s.rest[:], s.spectrum[:], unused[:])
-	for k, v := range s.spectrum {
-		r := math.Exp(real(v))
-		sin, cos := math.Sincos(imag(v))
-		s.spectrum[k] = complex(r*cos, r*sin)
-	}
-	s.fft.back(s.z, s.spectrum[:], s.none[:], s.cepstrum[:], s.rest[:])
-	copy(s.h[:], s.cepstrum[:taps])
+	s.shape.Apply(e, s.gains[:])
 }

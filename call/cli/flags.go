@@ -23,6 +23,8 @@ type settings struct {
 	mic, speaker  string
 	echo          bool
 	cancelEcho    bool
+	suppressNoise bool
+	autoGain      bool
 	packetTime    time.Duration
 	hangupAtEOF   bool
 	duration      time.Duration
@@ -49,6 +51,14 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		&ucli.StringFlag{
 			Name: "echo-cancel", Value: "auto",
 			Usage: "take what the speaker plays out of what the microphone hears: `WHEN` is on, off, or auto (where both are devices)",
+		},
+		&ucli.StringFlag{
+			Name: "noise-suppression", Value: "auto",
+			Usage: "take a steady background out of what the microphone hears: `WHEN` is on, off, or auto (where it is a device)",
+		},
+		&ucli.StringFlag{
+			Name: "auto-gain", Value: "auto",
+			Usage: "bring soft and loud voices at the microphone to one level: `WHEN` is on, off, or auto (where it is a device)",
 		},
 		&ucli.StringFlag{
 			Name: "packet-time", Value: "20ms",
@@ -123,8 +133,14 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
 	var err error
-	devices := device.KindOf(s.mic) == device.KindDevice && device.KindOf(s.speaker) == device.KindDevice
-	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", devices); err != nil {
+	mic, speaker := device.KindOf(s.mic) == device.KindDevice, device.KindOf(s.speaker) == device.KindDevice
+	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", mic && speaker); err != nil {
+		return nil, err
+	}
+	if s.suppressNoise, err = onOffAuto(c, "noise-suppression", mic); err != nil {
+		return nil, err
+	}
+	if s.autoGain, err = onOffAuto(c, "auto-gain", mic); err != nil {
 		return nil, err
 	}
 	if s.packetTime, err = packetTime(c.String("packet-time")); err != nil {
@@ -164,11 +180,13 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 func (s *settings) config(q *queue, attended bool) call.Config {
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true, Frame: audio.Samples(s.packetTime)}
 	return call.Config{
-		Mic:        func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
-		Speaker:    func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
-		Echo:       s.echo,
-		CancelEcho: s.cancelEcho,
-		PacketTime: s.packetTime,
+		Mic:           func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker:       func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Echo:          s.echo,
+		CancelEcho:    s.cancelEcho,
+		SuppressNoise: s.suppressNoise,
+		AutoGain:      s.autoGain,
+		PacketTime:    s.packetTime,
 
 		MicLasts:     device.KindOf(s.mic) == device.KindDevice,
 		SpeakerLasts: device.KindOf(s.speaker) == device.KindDevice,

@@ -31,6 +31,33 @@ func TestFlagsFirst(t *testing.T) {
 	}
 }
 
+// What auto stands for: an echo needs two devices, a background and a soft voice one.
+func TestWhatIsDoneToTheMicrophone(t *testing.T) {
+	for in, want := range map[string][3]bool{
+		"":                          {true, true, true},
+		"--mic headset":             {true, true, true},
+		"--speaker none":            {false, true, true},
+		"--mic x.wav":               {false, false, false},
+		"--mic tone:440":            {false, false, false},
+		"--mic none --auto-gain on": {false, false, true},
+		"--mic exec:x --echo-cancel on --noise-suppression on": {true, true, false},
+		"--noise-suppression off --auto-gain off":              {true, false, false},
+	} {
+		var got [3]bool
+		app := &ucli.App{Flags: callFlags(""), Action: func(c *ucli.Context) error {
+			s, err := readSettings(c)
+			if err == nil {
+				conf := s.config(nil, false)
+				got = [3]bool{conf.CancelEcho, conf.SuppressNoise, conf.AutoGain}
+			}
+			return err
+		}}
+		if err := app.Run(append([]string{"sc"}, strings.Fields(in)...)); err != nil || got != want {
+			t.Errorf("%q: echo, noise, gain are %v, want %v (%v)", in, got, want, err)
+		}
+	}
+}
+
 func TestParseBind(t *testing.T) {
 	for in, want := range map[string]string{
 		"192.0.2.7":          "192.0.2.7:5004",

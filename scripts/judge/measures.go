@@ -103,6 +103,31 @@ func (s *Spectra) LogSpectral(heard []float64) float64 {
 	return sum / float64(n)
 }
 
+// WeightedSNR is the mean frequency-weighted segmental signal-to-noise ratio of heard,
+// in dB, of the amplitudes of the bands in the same windows, each held within -10 to
+// 35 dB and weighed by the amplitude to the power of 0.2 (Hu and Loizou, "Evaluation of
+// objective quality measures for speech enhancement", IEEE Trans. Audio, Speech, Lang.
+// Process. 16(1), 2008). Unlike SegmentalSNR it does not mind in which phase speech comes.
+func (s *Spectra) WeightedSNR(heard []float64) float64 {
+	sum, n := 0.0, 0.0
+	for w, d := range s.least {
+		if d < 0 {
+			continue
+		}
+		b := bands(heard[w*hop : w*hop+window])
+		ratios, weights := 0.0, 0.0
+		for k, dB := range s.bands[w] {
+			x, y := math.Pow(10, dB/20), math.Pow(10, b[k]/20)
+			weight := math.Pow(x, 0.2)
+			ratios += weight * max(-10, min(35, 20*math.Log10(x/(math.Abs(x-y)+1e-9))))
+			weights += weight
+		}
+		sum += ratios / weights
+		n++
+	}
+	return sum / n
+}
+
 // SegmentalSNR is the mean signal-to-noise ratio, in dB, of the 20 ms frames
 // in which the reference sounds, each held within -10 to 35 dB. Nothing here
 // changes the level, so none is fitted. It compares concealments with one

@@ -1,4 +1,4 @@
-package echo
+package fft
 
 import (
 	"math"
@@ -14,9 +14,9 @@ func TestFFT(t *testing.T) {
 		for i := range a {
 			a[i], b[i] = r.NormFloat64(), r.NormFloat64()
 		}
-		f, z := newFFT(n), make([]complex128, n)
+		f, z := New(n), make([]complex128, n)
 		as, bs := make([]complex128, n/2+1), make([]complex128, n/2+1)
-		f.both(z, a, b, as, bs)
+		f.Both(z, a, b, as, bs)
 		for k := 0; k <= n/2; k += max(1, n/16) {
 			var wantA, wantB complex128
 			for i := range a {
@@ -32,10 +32,35 @@ func TestFFT(t *testing.T) {
 			continue
 		}
 		a2, b2 := make([]float64, n), make([]float64, n)
-		f.back(z, as, bs, a2, b2)
+		f.Back(z, as, bs, a2, b2)
 		for i := range a {
 			if math.Abs(a[i]-a2[i]) > 1e-9 || math.Abs(b[i]-b2[i]) > 1e-9 {
 				t.Fatalf("%d points: sample %d comes back as %v, %v", n, i, a2[i], b2[i])
+			}
+		}
+	}
+}
+
+func TestReal(t *testing.T) {
+	for _, n := range []int{4, 8, 20, 128, 160, 256} {
+		r := rand.New(rand.NewPCG(1, 2))
+		x, zeros, back := make([]float64, n), make([]float64, n), make([]float64, n)
+		for i := range x {
+			x[i] = r.NormFloat64()
+		}
+		got, want, unused := make([]complex128, n/2+1), make([]complex128, n/2+1), make([]complex128, n/2+1)
+		f := NewReal(n)
+		f.Forward(x, got)
+		New(n).Both(make([]complex128, n), x, zeros, want, unused)
+		for k := range want {
+			if cmplx.Abs(got[k]-want[k]) > 1e-9*float64(n) {
+				t.Fatalf("%d points, bin %d: %v, want %v", n, k, got[k], want[k])
+			}
+		}
+		f.Back(got, back)
+		for i := range x {
+			if math.Abs(x[i]-back[i]) > 1e-9 {
+				t.Fatalf("%d points: sample %d comes back as %v, not %v", n, i, back[i], x[i])
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -81,7 +82,8 @@ func TestNoAudibleEcho(t *testing.T) {
 		p := &parlour{}
 		w.bob.conf.Mic = func() (audio.Source, error) { return p, nil }
 		w.bob.conf.Speaker = func() (audio.Sink, error) { return p, nil }
-		w.bob.conf.CancelEcho = true
+		// What is left of the echo is no soft voice that has to be raised.
+		w.bob.conf.CancelEcho, w.bob.conf.SuppressNoise, w.bob.conf.AutoGain = true, true, true
 		w.run()
 		w.alice.result(t)
 		w.bob.result(t)
@@ -93,6 +95,48 @@ func TestNoAudibleEcho(t *testing.T) {
 			t.Errorf("of the echo %.1f dB are taken out (its energy is %.3g)", loss, p.echo)
 		}
 	})
+}
+
+// A soft voice beside a fan is heard louder, and the fan weaker.
+func TestSoftVoiceBesideAFan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		const soft, fan = 0.1, 40.0 // -44 dB and -58 dB of full scale
+		r := rand.New(rand.NewPCG(1, 2))
+		var said []int16
+		for range 4 {
+			said = append(said, speech.Samples()...)
+			said = append(said, make([]int16, 2*audio.SampleRate)...)
+		}
+		for i, v := range said {
+			said[i] = int16(soft*float64(v) + fan*r.NormFloat64())
+		}
+		w.alice.conf.Mic = func() (audio.Source, error) { return &recital{pcm: said}, nil }
+		w.alice.conf.HangupAtEOF = true
+		w.bob.conf.Mic = func() (audio.Source, error) { return &recital{pcm: make([]int16, len(said))}, nil } // listens
+		w.alice.conf.SuppressNoise, w.alice.conf.AutoGain = true, true
+		w.run()
+		w.alice.result(t)
+		w.bob.result(t)
+		// The last time, and the pause after it.
+		came := w.bob.ear.came[:len(said)]
+		voice := len(said) - 7*audio.SampleRate
+		pause := len(said) - audio.SampleRate
+		louder := loudness(came[voice:pause-audio.SampleRate]) - loudness(said[voice:pause-audio.SampleRate])
+		more := loudness(came[pause:]) - loudness(said[pause:])
+		if louder < 12 || more > louder-12 {
+			t.Errorf("the voice is %+.1f dB louder, the fan %+.1f dB", louder, more)
+		}
+	})
+}
+
+// loudness is the power of pcm in dB.
+func loudness(pcm []int16) float64 {
+	sum := 1.0
+	for _, v := range pcm {
+		sum += float64(v) * float64(v)
+	}
+	return 10 * math.Log10(sum/float64(len(pcm)))
 }
 
 // A recital is a microphone that gives pcm once.

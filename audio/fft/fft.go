@@ -1,18 +1,22 @@
-package echo
+// Package fft is the discrete Fourier transform that the canceller of echoes, the
+// suppressor of noise and the filters of both work with.
+package fft
 
 import "math"
 
-// fft is a discrete Fourier transform of n complex points, n a product of twos
-// and fives: Stockham's, which sorts as it goes.
-type fft struct {
+// An FFT is a discrete Fourier transform of n complex points, n a product of twos
+// and fives: Stockham's, which sorts as it goes. It does not allocate after New, and
+// holds what it works on: one call at a time.
+type FFT struct {
 	n       int
 	factors []int
 	w       []complex128 // the n roots of one
 	tmp     []complex128
 }
 
-func newFFT(n int) *fft {
-	f := &fft{n: n, w: make([]complex128, n), tmp: make([]complex128, n)}
+// New returns the transform of n points.
+func New(n int) *FFT {
+	f := &FFT{n: n, w: make([]complex128, n), tmp: make([]complex128, n)}
 	for i := range f.w {
 		sin, cos := math.Sincos(-2 * math.Pi * float64(i) / float64(n))
 		f.w[i] = complex(cos, sin)
@@ -24,13 +28,13 @@ func newFFT(n int) *fft {
 		}
 	}
 	if n != 1 {
-		panic("echo: a length that is no product of twos and fives")
+		panic("fft: a length that is no product of twos and fives")
 	}
 	return f
 }
 
-// transform is in place and unscaled.
-func (f *fft) transform(x []complex128) {
+// Transform is in place and unscaled.
+func (f *FFT) Transform(x []complex128) {
 	from, to := x, f.tmp
 	n, stride := f.n, 1
 	for _, p := range f.factors {
@@ -51,7 +55,7 @@ func (f *fft) transform(x []complex128) {
 	}
 }
 
-func (f *fft) radix2(to, from []complex128, m, stride int) {
+func (f *FFT) radix2(to, from []complex128, m, stride int) {
 	for j := range m {
 		w := f.w[j*stride]
 		x0, x1 := from[stride*j:][:stride], from[stride*(j+m):][:stride]
@@ -65,7 +69,7 @@ func (f *fft) radix2(to, from []complex128, m, stride int) {
 	}
 }
 
-func (f *fft) radix4(to, from []complex128, m, stride int) {
+func (f *FFT) radix4(to, from []complex128, m, stride int) {
 	for j := range m {
 		w1, w2, w3 := f.w[j*stride], f.w[2*j*stride], f.w[3*j*stride]
 		x0, x1 := from[stride*j:][:stride], from[stride*(j+m):][:stride]
@@ -85,7 +89,7 @@ func (f *fft) radix4(to, from []complex128, m, stride int) {
 	}
 }
 
-func (f *fft) radix5(to, from []complex128, m, stride int) {
+func (f *FFT) radix5(to, from []complex128, m, stride int) {
 	fifth := f.n / 5
 	for j := range m {
 		for q := range stride {
@@ -104,13 +108,13 @@ func (f *fft) radix5(to, from []complex128, m, stride int) {
 	}
 }
 
-// both transforms two real signals at once: a and b, of n points, become their
-// spectra up to half the rate.
-func (f *fft) both(z []complex128, a, b []float64, as, bs []complex128) {
+// Both transforms two real signals at once: a and b, of n points, become their
+// spectra up to half the rate. z is for n points to work on.
+func (f *FFT) Both(z []complex128, a, b []float64, as, bs []complex128) {
 	for i := range z {
 		z[i] = complex(a[i], b[i])
 	}
-	f.transform(z)
+	f.Transform(z)
 	as[0], bs[0] = complex(real(z[0]), 0), complex(imag(z[0]), 0)
 	for k := 1; k <= f.n/2; k++ {
 		x, y := z[k], z[f.n-k]
@@ -119,8 +123,8 @@ func (f *fft) both(z []complex128, a, b []float64, as, bs []complex128) {
 	}
 }
 
-// back is the inverse of both, scaled.
-func (f *fft) back(z []complex128, as, bs []complex128, a, b []float64) {
+// Back is the inverse of Both, scaled.
+func (f *FFT) Back(z []complex128, as, bs []complex128, a, b []float64) {
 	// The inverse by the same transform: conjugate before and after.
 	h := f.n / 2
 	for k := 0; k <= h; k++ {
@@ -130,7 +134,7 @@ func (f *fft) back(z []complex128, as, bs []complex128, a, b []float64) {
 			z[f.n-k] = complex(real(x)+imag(y), imag(x)-real(y))
 		}
 	}
-	f.transform(z)
+	f.Transform(z)
 	scale := 1 / float64(f.n)
 	for i := range z {
 		a[i] = real(z[i]) * scale
