@@ -23,12 +23,11 @@ const (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "room:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "room:", run(os.Stdin, os.Stdout))
+	os.Exit(1)
 }
 
+// run returns why it ended.
 func run(in io.Reader, out io.Writer) error {
 	r := newRoom()
 	var f audio.Frame
