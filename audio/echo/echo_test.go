@@ -244,18 +244,18 @@ func BenchmarkCanceller(b *testing.B) {
 // clocks, and the room is still known.
 func TestLagSteps(t *testing.T) {
 	t.Parallel()
-	for _, step := range []int{-30, -7, 3, 8, 40} {
-		far := talk(24, 0)
-		// Nobody speaks for eight seconds, in which what was taken for drift shows.
-		clear(far[10*second : 18*second])
+	for _, step := range []int{-7, 8, 40} {
+		far := talk(15, 0)
+		// Nobody speaks for four seconds, in which what was taken for drift shows.
+		clear(far[8*second : 12*second])
 		r := room{delay: 1000, reverb: 0.2, gain: 0.5, noise: 3, seed: 3}
 		e := r.echo(far)
 		r.delay += step
-		copy(e[6*second:], r.echo(far)[6*second:])
+		copy(e[5*second:], r.echo(far)[5*second:])
 		near := mix(e, nil)
 		c := New()
 		out := run(c, far, near)
-		for _, at := range []float64{4, 7.5, 8.5, 18, 19, 20} {
+		for _, at := range []float64{4, 6, 7, 12, 13, 14} {
 			a, b := int(at*second), int((at+1)*second)
 			if erle := level(near[a:b]) - level(out[a:b]); erle < 35 {
 				t.Errorf("a step of %d samples: %.1f dB at %.1f s: %+v", step, erle, at, c.Stats())
