@@ -301,7 +301,7 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 	got, said := ts.ReadFile(args[0]), ts.ReadFile(args[1])[44:]
 	var loud, found int
 	var octets [audio.FrameSamples]byte
-	var frame audio.Frame
+	frame := make(audio.Frame, audio.FrameSamples)
 	for ; len(said) >= 2*len(frame); said = said[2*len(frame):] {
 		_ = binary.Read(strings.NewReader(said), binary.LittleEndian, &frame)
 		audio.PCMU.Encode(octets[:], frame[:])

@@ -11,26 +11,35 @@ import "time"
 // SampleRate is the rate of all sound inside securecall, in Hz (G.711).
 const SampleRate = 8000
 
-// FrameDuration is how much sound one Frame and one RTP packet hold.
+// FrameDuration is how much sound one Frame and one RTP packet hold, unless
+// shorter ones are asked for.
 const FrameDuration = 20 * time.Millisecond
 
-// FrameSamples is the number of samples of a Frame: fifty frames a second.
+// FrameSamples is the number of samples of such a Frame: fifty frames a second.
 const FrameSamples = SampleRate / 50
 
-// A Frame is 20 ms of mono sound: 160 linear 16-bit samples at 8 kHz.
-type Frame [FrameSamples]int16
+// A Frame is a piece of mono sound: linear 16-bit samples at 8 kHz, FrameSamples
+// of them at most. How many is up to whoever hands it in to be filled, the same
+// in all calls.
+type Frame []int16
+
+// Samples is how many samples last that long.
+func Samples(d time.Duration) int { return int(d * SampleRate / time.Second) }
+
+// Duration is how long n samples last.
+func Duration(n int) time.Duration { return time.Duration(n) * time.Second / SampleRate }
 
 // A Source is a microphone, or whatever stands in for one.
 //
-// It paces its reader: ReadFrame returns when the next 20 ms are due, at once
-// if they already are. One goroutine at a time reads; Close may come from any
+// It paces its reader: ReadFrame returns when the next frame is due, at once
+// if it already is. One goroutine at a time reads; Close may come from any
 // other and ends a ReadFrame that waits.
 type Source interface {
-	// ReadFrame fills f with the next 20 ms. It returns io.EOF, with f
+	// ReadFrame fills f with what comes next. It returns io.EOF, with f
 	// untouched, once what it reads from has ended (each time it is called
 	// from then on, without waiting), and any other error when the device is
 	// lost.
-	ReadFrame(f *Frame) error
+	ReadFrame(f Frame) error
 	Close() error
 }
 
@@ -41,7 +50,8 @@ type Source interface {
 // goroutine at a time writes; Close may come from any other and ends a
 // WriteFrame that waits.
 type Sink interface {
-	WriteFrame(f *Frame) error
+	// WriteFrame does not keep f.
+	WriteFrame(f Frame) error
 	// Close plays out nothing more, completes what must be completed (a
 	// file's header) and frees the device.
 	Close() error

@@ -5,6 +5,7 @@ package call
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -32,6 +33,7 @@ type Config struct {
 	MicLasts, SpeakerLasts bool
 
 	Law         audio.Law
+	PacketTime  time.Duration // of sound in one of our packets and in a frame of ours, 10 or 20 ms; 20 ms if zero
 	Algorithms  zrtp.Algorithms
 	Client      string        // our Hello's client identifier, at most 16 characters
 	Timeout     time.Duration // give up if nobody has answered: 30 s if zero
@@ -71,6 +73,9 @@ type Contact struct {
 	Name string
 }
 
+// frame is how many samples a frame has.
+func (c *Config) frame() int { return audio.Samples(c.PacketTime) }
+
 // clientPrefix is how the client identifier of every securecall's Hello
 // begins.
 const clientPrefix = "securecall"
@@ -88,6 +93,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(int, Event) {}
+	}
+	switch c.PacketTime {
+	case 0:
+		c.PacketTime = audio.FrameDuration
+	case audio.FrameDuration, audio.FrameDuration / 2:
+	default:
+		return c, fmt.Errorf("call: packets of %v; they hold 10 or 20 ms", c.PacketTime)
 	}
 	if !c.Echo && (c.Mic == nil || c.Speaker == nil) {
 		return c, errors.New("call: a microphone and a speaker are needed, or Echo")

@@ -93,6 +93,54 @@ func TestCall(t *testing.T) {
 	})
 }
 
+// Packets of 10 ms on request, half as long and twice as many; each side chooses
+// for itself and understands the other.
+func TestShortPackets(t *testing.T) {
+	const short = audio.FrameDuration / 2
+	for _, both := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			w.conditions(memnet.Conditions{Delay: 20 * time.Millisecond})
+			var seen watch
+			w.net.SetTap(seen.tap)
+			w.alice.mic.frames = 600
+			w.alice.conf.HangupAtEOF = true
+			w.alice.conf.PacketTime = short
+			of := map[*side]time.Duration{&w.alice: short, &w.bob: audio.FrameDuration}
+			if both {
+				w.bob.conf.PacketTime, of[&w.bob] = short, short
+			}
+			w.run()
+			a := w.alice.result(t)
+			w.bob.ear.understood(t, through(audio.PCMU, w.alice.mic.said))
+			w.alice.ear.understood(t, through(audio.PCMU, w.bob.mic.said[:100*audio.FrameSamples]))
+			for s, packetTime := range of {
+				checkMedia(t, s.addr.String(), seen.kinds[s.addr], packetTime)
+			}
+			if a.Stats.PacketTime != of[&w.bob] || a.Stats.Concealed > 0 || a.Stats.Playout.Frame != short {
+				t.Errorf("Alice's figures: %+v", a.Stats)
+			}
+			t.Logf("both: %v, Alice hears after %v", both, a.Stats.PlayoutDelay)
+		})
+	}
+}
+
+// No other length is sent.
+func TestPacketTimeIsOneOfTwo(t *testing.T) {
+	for d, good := range map[time.Duration]bool{
+		0: true, 20 * time.Millisecond: true, 10 * time.Millisecond: true,
+		5 * time.Millisecond: false, 30 * time.Millisecond: false, -10 * time.Millisecond: false,
+	} {
+		c, err := Config{Echo: true, PacketTime: d}.withDefaults()
+		if (err == nil) != good {
+			t.Errorf("%v: %v", d, err)
+		}
+		if n := c.frame(); good && n != 80 && n != 160 {
+			t.Errorf("%v: %d samples", d, n)
+		}
+	}
+}
+
 // Issue 2, part 8: PCMU and PCMA; each side sends its own and hears either.
 func TestLaws(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -109,8 +157,12 @@ func TestLaws(t *testing.T) {
 }
 
 // checkMedia: no RTP before Confirm2 has crossed, then one size and one period.
-func checkMedia(t *testing.T, who string, packets []seen) {
+func checkMedia(t *testing.T, who string, packets []seen, packetTime ...time.Duration) {
 	t.Helper()
+	period := audio.FrameDuration
+	if len(packetTime) > 0 {
+		period = packetTime[0]
+	}
 	var last time.Time
 	zrtp, media := 0, 0
 	for _, p := range packets {
@@ -124,10 +176,10 @@ func checkMedia(t *testing.T, who string, packets []seen) {
 			if zrtp < 4 {
 				t.Fatalf("%s sends RTP after only %d ZRTP packets", who, zrtp)
 			}
-			if p.size != 12+160+10 {
+			if p.size != 12+audio.Samples(period)+10 {
 				t.Errorf("%s sends %d octets of SRTP", who, p.size)
 			}
-			if gap := p.at.Sub(last); media > 0 && gap != audio.FrameDuration {
+			if gap := p.at.Sub(last); media > 0 && gap != period {
 				t.Errorf("%s pauses for %v after packet %d", who, gap, media)
 			}
 			last = p.at

@@ -23,21 +23,21 @@ func newRoom(conf *Config) *room {
 }
 
 // play notes what goes to the speaker.
-func (r *room) play(f *audio.Frame) {
+func (r *room) play(f audio.Frame) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.canceller.Far(f[:])
+	r.canceller.Far(f)
 }
 
 // record takes the echo out of what the microphone has heard.
-func (r *room) record(f *audio.Frame) {
+func (r *room) record(f audio.Frame) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.canceller.Near(f[:])
+	r.canceller.Near(f)
 }

@@ -30,7 +30,7 @@ const (
 	parlourLate  = 8 * audio.SampleRate // samples, after which it is to be quiet
 )
 
-func (p *parlour) ReadFrame(f *audio.Frame) error {
+func (p *parlour) ReadFrame(f audio.Frame) error {
 	now := time.Now()
 	if p.next.IsZero() {
 		p.next = now
@@ -101,7 +101,7 @@ type recital struct {
 	pcm []int16
 }
 
-func (m *recital) ReadFrame(f *audio.Frame) error {
+func (m *recital) ReadFrame(f audio.Frame) error {
 	m.frames = len(m.pcm) / audio.FrameSamples
 	at := len(m.said)
 	if err := m.scriptMic.ReadFrame(f); err != nil {

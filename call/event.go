@@ -94,6 +94,7 @@ type Stats struct {
 	Loss         float64       // of what we hear, percent since the start
 	PeerLoss     float64       // of what the peer hears, percent in its last report
 	PeerJitter   time.Duration // of what the peer hears
+	PacketTime   time.Duration // of sound in the peer's last packet
 	PlayoutDelay time.Duration
 	Concealed    time.Duration
 	Recovered    time.Duration // played from redundant copies; the packet may have come later

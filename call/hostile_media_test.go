@@ -84,9 +84,9 @@ func (h *hostile) send(header rtp.Header, payload []byte) {
 func (h *hostile) listen() {
 	h.now = h.now.Add(audio.FrameDuration / 2)
 	if h.now.Sub(h.m.begun)%audio.FrameDuration == 0 {
-		var f audio.Frame
-		h.m.play(h.now, &f)
-		h.heard = append(h.heard, f[:]...)
+		f := make(audio.Frame, audio.FrameSamples)
+		h.m.play(h.now, f)
+		h.heard = append(h.heard, f...)
 	}
 }
 
@@ -353,12 +353,12 @@ func TestHostileMediaAllocations(t *testing.T) {
 			c.send(h, i)
 		}
 		i := 0
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		if n := testing.AllocsPerRun(1000, func() {
 			h.m.receive(h.now, packets[i])
 			if i%max(1, c.rate) == 0 {
 				h.now = h.now.Add(audio.FrameDuration / 2)
-				h.m.play(h.now, &f)
+				h.m.play(h.now, f)
 			}
 			i++
 		}); n > library+c.allocs {
@@ -496,7 +496,7 @@ func BenchmarkHostileMedia(b *testing.B) {
 			h := newHostile(b)
 			h.talk(20)
 			var packets [][]byte
-			var f audio.Frame
+			f := make(audio.Frame, audio.FrameSamples)
 			i := 0
 			for b.Loop() {
 				if i == len(packets) {
@@ -513,7 +513,7 @@ func BenchmarkHostileMedia(b *testing.B) {
 					h.now = h.now.Add(audio.FrameDuration / 2)
 				}
 				if i%(2*c.rate) == 0 {
-					h.m.play(h.now, &f)
+					h.m.play(h.now, f)
 				}
 			}
 		})

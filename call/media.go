@@ -40,6 +40,7 @@ type media struct {
 
 	// Capture goroutine.
 	out    rtp.Header
+	frame  int // samples of a packet
 	past   history
 	packet []byte
 
@@ -53,6 +54,7 @@ type media struct {
 	reception reception
 	losses    losses
 	received  uint64
+	length    int // samples in the last packet; ours, until there is one
 }
 
 // leastDelay is a frame and some: what a sound server is late with its requests
@@ -60,7 +62,10 @@ type media struct {
 // in mid-word.
 const leastDelay = 28 * time.Millisecond
 
-func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq uint16, timestamp uint32) *media {
+// silence is what a closed microphone hears. It is not changed.
+var silence [audio.FrameSamples]int16
+
+func newMedia(now time.Time, s *srtp.Session, law audio.Law, frame int, ssrc uint32, seq uint16, timestamp uint32) *media {
 	return &media{
 		srtp:  s,
 		law:   law,
@@ -73,21 +78,23 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, ssrc uint32, seq ui
 			SSRC:           ssrc,
 			Marker:         true, // the first packet of the talk spurt (RFC 3551, Section 4.1)
 		},
-		past:   newHistory(law),
+		frame:  frame,
+		past:   newHistory(law, frame),
+		length: frame,
 		packet: make([]byte, 0, maxDatagram),
 		plain:  make([]byte, 0, maxDatagram),
-		buffer: playout.New(playout.Config{Min: leastDelay}),
+		buffer: playout.New(playout.Config{Min: leastDelay, Frame: frame}),
 	}
 }
 
 // pack makes the SRTP packet of one frame, silence if the microphone is
 // closed: rate and size stay the same whatever is said, and for as long as the
 // scheme of redundancy does. The packet is valid until the next call.
-func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
+func (m *media) pack(now time.Time, f audio.Frame) ([]byte, error) {
 	if m.muted.Load() || m.guarded.Load() {
-		f = &audio.Frame{}
+		f = silence[:m.frame]
 	}
-	m.law.Encode(m.past.next(), f[:])
+	m.law.Encode(m.past.next(), f)
 	var payload []byte
 	m.out.PayloadType, payload = m.past.payload(m.law, unpackScheme(m.scheme.Load()))
 	var err error
@@ -100,7 +107,7 @@ func (m *media) pack(now time.Time, f *audio.Frame) ([]byte, error) {
 	m.octets.Add(uint64(len(payload)))
 	m.out.Marker = false
 	m.out.SequenceNumber++
-	m.out.Timestamp += audio.FrameSamples
+	m.out.Timestamp += uint32(m.frame)
 	return m.packet, nil
 }
 
@@ -137,6 +144,7 @@ func (m *media) receive(now time.Time, packet []byte) {
 		return
 	}
 	m.received++
+	m.length = len(payload)
 	m.reception.time(m.in.Timestamp, uint32(now.Sub(m.begun).Microseconds()*(audio.SampleRate/1000)/1000))
 	p := playout.Packet{
 		Seq:       m.in.SequenceNumber,
@@ -162,7 +170,7 @@ func lawOf(payloadType uint8) (law audio.Law, ok bool) {
 }
 
 // play fills f with the next frame to be heard.
-func (m *media) play(now time.Time, f *audio.Frame) {
+func (m *media) play(now time.Time, f audio.Frame) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.buffer.Pop(now, f)

@@ -23,8 +23,8 @@ func pair(tb testing.TB) (a, b *media) {
 		return s
 	}
 	now := time.Now()
-	a = newMedia(now, open(srtp.Keys{LocalKey: key, LocalSalt: salt, RemoteKey: peer, RemoteSalt: saltPeer, LocalSSRC: 1, RemoteSSRC: 2}), audio.PCMU, 1, 100, 5000)
-	b = newMedia(now, open(srtp.Keys{LocalKey: peer, LocalSalt: saltPeer, RemoteKey: key, RemoteSalt: salt, LocalSSRC: 2, RemoteSSRC: 1}), audio.PCMU, 2, 200, 9000)
+	a = newMedia(now, open(srtp.Keys{LocalKey: key, LocalSalt: salt, RemoteKey: peer, RemoteSalt: saltPeer, LocalSSRC: 1, RemoteSSRC: 2}), audio.PCMU, audio.FrameSamples, 1, 100, 5000)
+	b = newMedia(now, open(srtp.Keys{LocalKey: peer, LocalSalt: saltPeer, RemoteKey: key, RemoteSalt: salt, LocalSSRC: 2, RemoteSSRC: 1}), audio.PCMU, audio.FrameSamples, 2, 200, 9000)
 	return a, b
 }
 
@@ -32,25 +32,25 @@ func pair(tb testing.TB) (a, b *media) {
 // 512 octets of each cipher.NewCTR and its like, counted in crypto/srtp.
 func TestPacketPathDoesNotAllocate(t *testing.T) {
 	a, b := pair(t)
-	var f, g audio.Frame
+	f, g := make(audio.Frame, audio.FrameSamples), make(audio.Frame, audio.FrameSamples)
 	now := time.Now()
 	packets := make([][]byte, 0, 2000)
 	for range cap(packets) {
-		p, err := a.pack(now, &f)
+		p, err := a.pack(now, f)
 		if err != nil {
 			t.Fatal(err)
 		}
 		packets = append(packets, bytes.Clone(p))
 	}
 	sealed := testing.AllocsPerRun(500, func() {
-		if _, err := a.pack(now, &f); err != nil {
+		if _, err := a.pack(now, f); err != nil {
 			t.Fatal(err)
 		}
 	})
 	i := 0
 	opened := testing.AllocsPerRun(1000, func() {
 		b.receive(now, packets[i])
-		b.play(now, &g)
+		b.play(now, g)
 		now = now.Add(audio.FrameDuration)
 		i++
 	})
@@ -66,11 +66,11 @@ func TestPacketPathDoesNotAllocate(t *testing.T) {
 
 func BenchmarkFrameOut(b *testing.B) {
 	a, _ := pair(b)
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.pack(now, &f); err != nil {
+		if _, err := a.pack(now, f); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -80,16 +80,16 @@ func BenchmarkFrameOut(b *testing.B) {
 // open, buffer, decode.
 func BenchmarkFrameThrough(b *testing.B) {
 	x, y := pair(b)
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		p, err := x.pack(now, &f)
+		p, err := x.pack(now, f)
 		if err != nil {
 			b.Fatal(err)
 		}
 		y.receive(now, p)
-		y.play(now, &f)
+		y.play(now, f)
 		now = now.Add(audio.FrameDuration)
 	}
 	if y.received == 0 {

@@ -15,8 +15,8 @@ import (
 // rotten is a speaker whose driver has a bug.
 type rotten struct{}
 
-func (rotten) WriteFrame(*audio.Frame) error { panic("the driver's bug") }
-func (rotten) Close() error                  { return nil }
+func (rotten) WriteFrame(audio.Frame) error { panic("the driver's bug") }
+func (rotten) Close() error                 { return nil }
 
 // A bug must not leave the terminal raw: whoever made it so is told before the
 // program dies. It dies in a process of its own here.

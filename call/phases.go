@@ -176,7 +176,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	}
 	seq, timestamp := binary.BigEndian.Uint16(b[:])>>1, binary.BigEndian.Uint32(b[2:])
 	c.client, c.peerSSRC = k.Client, k.SSRC
-	c.media = newMedia(now, s, c.conf.Law, c.ssrc, seq, timestamp)
+	c.media = newMedia(now, s, c.conf.Law, c.conf.frame(), c.ssrc, seq, timestamp)
 	c.media.tap = c.conf.tap
 
 	role := "initiator"
@@ -429,14 +429,14 @@ func (c *core) stats() Stats {
 	s.Sent = m.sent.Load()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.Received = m.received
+	s.Received, s.PacketTime = m.received, audio.Duration(m.length)
 	s.Jitter = time.Duration(m.reception.jitter / audio.SampleRate * float64(time.Second))
 	if e := m.reception.expected(); e > 0 {
 		s.Loss = 100 * float64(m.reception.lost()) / float64(e)
 	}
 	s.Playout = m.buffer.Stats()
 	s.PlayoutDelay, s.Concealed = s.Playout.Delay, s.Playout.Concealed
-	s.Recovered = time.Duration(s.Playout.Recovered) * audio.FrameDuration
+	s.Recovered = time.Duration(s.Playout.Recovered) * s.PacketTime
 	if s.Playout.Frames > 0 {
 		way := s.connection()
 		s.MOS = way.MOS()

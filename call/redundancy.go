@@ -168,14 +168,15 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 // copies of it is made. It begins with silence, so that packets have their full
 // size from the first.
 type history struct {
+	frame  int // samples of a packet
 	sound  [1 + maxCopies*maxSpacing][audio.FrameSamples]byte
 	last   int // the newest of sound
 	blocks [maxCopies]red.Block
 	packed [(1 + maxCopies) * (audio.FrameSamples + 4)]byte
 }
 
-func newHistory(law audio.Law) (h history) {
-	var silence audio.Frame
+func newHistory(law audio.Law, frame int) (h history) {
+	h.frame = frame
 	for i := range h.sound {
 		law.Encode(h.sound[i][:], silence[:])
 	}
@@ -185,18 +186,18 @@ func newHistory(law audio.Law) (h history) {
 // next is where the sound of the next packet is to be written.
 func (h *history) next() []byte {
 	h.last = (h.last + 1) % len(h.sound)
-	return h.sound[h.last][:]
+	return h.sound[h.last][:h.frame]
 }
 
 // payload is the newest sound with its copies, and the payload type of that.
 func (h *history) payload(law audio.Law, s scheme) (payloadType uint8, payload []byte) {
-	newest := h.sound[h.last][:]
+	newest := h.sound[h.last][:h.frame]
 	blocks := h.blocks[:0]
 	for back := int(s.copies * s.spacing); back > 0; back -= int(s.spacing) {
 		blocks = append(blocks, red.Block{
 			Type:    uint8(law),
-			Offset:  uint32(back * audio.FrameSamples),
-			Payload: h.sound[(h.last-back+len(h.sound))%len(h.sound)][:],
+			Offset:  uint32(back * h.frame),
+			Payload: h.sound[(h.last-back+len(h.sound))%len(h.sound)][:h.frame],
 		})
 	}
 	if len(blocks) == 0 {

@@ -226,7 +226,7 @@ func TestRedundancyPeerLimit(t *testing.T) {
 // packet time are; ... mute, hold, push-to-talk and DTMF keep it."
 func TestRedundancySize(t *testing.T) {
 	a, _ := pair(t)
-	var loud audio.Frame
+	loud := make(audio.Frame, audio.FrameSamples)
 	for i := range loud {
 		loud[i] = int16(i*997 + 1)
 	}
@@ -236,7 +236,7 @@ func TestRedundancySize(t *testing.T) {
 			sizes := map[int]bool{}
 			for i := range 20 {
 				a.muted.Store(i >= 10)
-				p, err := a.pack(time.Now(), &loud)
+				p, err := a.pack(time.Now(), loud)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -252,8 +252,14 @@ func TestRedundancySize(t *testing.T) {
 // Each packet holds what it says: the sound of the packets before, by their
 // timestamps, silence before the first.
 func TestRedundancyHoldsWhatWasSent(t *testing.T) {
-	h := newHistory(audio.PCMU)
-	silence := bytes.Clone(h.sound[0][:])
+	for _, frame := range []int{audio.FrameSamples, audio.FrameSamples / 2} {
+		redundancyHoldsWhatWasSent(t, frame)
+	}
+}
+
+func redundancyHoldsWhatWasSent(t *testing.T, frame int) {
+	h := newHistory(audio.PCMU, frame)
+	silence := bytes.Clone(h.sound[0][:frame])
 	var sent [][]byte
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 40 {
@@ -281,7 +287,7 @@ func TestRedundancyHoldsWhatWasSent(t *testing.T) {
 			if n >= back {
 				want = sent[n-back]
 			}
-			if int(b.Offset) != back*audio.FrameSamples || !bytes.Equal(b.Payload, want) {
+			if int(b.Offset) != back*frame || !bytes.Equal(b.Payload, want) {
 				t.Errorf("packet %d, copy %d: offset %d, or other sound", n, i, b.Offset)
 			}
 		}

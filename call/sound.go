@@ -66,7 +66,7 @@ type ends struct {
 
 func openEnds(conf *Config) (ends, error) {
 	if conf.Echo {
-		s, err := device.OpenSource("none", device.Options{})
+		s, err := device.OpenSource("none", device.Options{Frame: conf.frame()})
 		return ends{source: s}, err
 	}
 	source, err := conf.Mic()
@@ -185,11 +185,12 @@ func (e *Endpoint) lasting(r *running, x ends) ends {
 	tell := func(which string) func(error) {
 		return func(lost error) { e.tell(note{kind: noteDevice, run: r, which: which, err: lost}) }
 	}
+	o := device.Options{Frame: e.conf.frame()}
 	if e.conf.MicLasts {
-		x.source = device.LastingSource(x.source, e.conf.Mic, tell("mic"))
+		x.source = device.LastingSource(x.source, e.conf.Mic, tell("mic"), o)
 	}
 	if e.conf.SpeakerLasts {
-		x.sink = device.LastingSink(x.sink, e.conf.Speaker, tell("speaker"))
+		x.sink = device.LastingSink(x.sink, e.conf.Speaker, tell("speaker"), o)
 	}
 	return x
 }
@@ -219,15 +220,15 @@ func (e *Endpoint) work(r *running, f func(*running)) {
 
 // capture is the way out of sound: microphone, G.711, SRTP, path.
 func (e *Endpoint) capture(r *running) {
-	var f audio.Frame
+	f := make(audio.Frame, e.conf.frame())
 	source := r.ends.source
 	for !r.stop.Load() {
-		switch err := source.ReadFrame(&f); {
+		switch err := source.ReadFrame(f); {
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			// The call goes on, and so do its packets, in silence.
 			e.tell(note{kind: noteEOF, run: r})
-			if source, err = device.OpenSource("none", device.Options{}); err != nil {
+			if source, err = device.OpenSource("none", device.Options{Frame: len(f)}); err != nil {
 				return
 			}
 			defer source.Close()
@@ -238,8 +239,8 @@ func (e *Endpoint) capture(r *running) {
 			}
 			return
 		}
-		r.room.record(&f)
-		if !r.stop.Load() && !e.send(r, &f) {
+		r.room.record(f)
+		if !r.stop.Load() && !e.send(r, f) {
 			return
 		}
 	}
@@ -247,11 +248,11 @@ func (e *Endpoint) capture(r *running) {
 
 // playout is the way in of sound, from the jitter buffer to the speaker.
 func (e *Endpoint) playout(r *running) {
-	var f audio.Frame
+	f := make(audio.Frame, e.conf.frame())
 	for !r.stop.Load() {
-		r.core.media.play(time.Now(), &f)
-		r.room.play(&f)
-		if err := r.ends.sink.WriteFrame(&f); err != nil {
+		r.core.media.play(time.Now(), f)
+		r.room.play(f)
+		if err := r.ends.sink.WriteFrame(f); err != nil {
 			if !r.stop.Load() {
 				e.tell(note{kind: noteLost, run: r, which: "speaker", err: err})
 			}
@@ -262,13 +263,13 @@ func (e *Endpoint) playout(r *running) {
 
 // echo sends back what is heard, paced by a clock.
 func (e *Endpoint) echo(r *running) {
-	var f audio.Frame
+	f := make(audio.Frame, e.conf.frame())
 	for !r.stop.Load() {
-		if err := r.ends.source.ReadFrame(&f); err != nil {
+		if err := r.ends.source.ReadFrame(f); err != nil {
 			return
 		}
-		r.core.media.play(time.Now(), &f)
-		if !e.send(r, &f) {
+		r.core.media.play(time.Now(), f)
+		if !e.send(r, f) {
 			return
 		}
 	}
@@ -276,7 +277,7 @@ func (e *Endpoint) echo(r *running) {
 
 // send sends one frame. Only a stream that has used up its index ends the
 // call; a datagram that the system refuses is lost like any other.
-func (e *Endpoint) send(r *running, f *audio.Frame) bool {
+func (e *Endpoint) send(r *running, f audio.Frame) bool {
 	m := r.core.media
 	b, err := m.pack(time.Now(), f)
 	if err != nil {

@@ -177,7 +177,7 @@ type scriptMic struct {
 	mu     sync.Mutex
 }
 
-func (m *scriptMic) ReadFrame(f *audio.Frame) error {
+func (m *scriptMic) ReadFrame(f audio.Frame) error {
 	now := time.Now()
 	if m.next.IsZero() {
 		m.next = now
@@ -194,7 +194,7 @@ func (m *scriptMic) ReadFrame(f *audio.Frame) error {
 		}
 		return io.EOF
 	}
-	m.next = m.next.Add(audio.FrameDuration)
+	m.next = m.next.Add(audio.Duration(len(f)))
 	for i := range f {
 		// A sweep that repeats nowhere in a test, so that a place in it is found.
 		n := float64(len(m.said))
@@ -272,12 +272,12 @@ func correlation(said, heard []int16) float64 {
 	return sh / math.Sqrt(ss*hh)
 }
 
-func (e *ear) WriteFrame(f *audio.Frame) error {
+func (e *ear) WriteFrame(f audio.Frame) error {
 	now := time.Now()
 	if e.next.IsZero() {
 		e.next = now
 	}
-	e.next = e.next.Add(audio.FrameDuration)
+	e.next = e.next.Add(audio.Duration(len(f)))
 	time.Sleep(e.next.Sub(now))
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -8,7 +8,6 @@ import (
 
 	"github.com/pion/rtcp"
 
-	"securecall/audio"
 	"securecall/audio/quality"
 )
 
@@ -42,7 +41,7 @@ func (s *Stats) connection() quality.Connection {
 	c := quality.Connection{
 		// Half of the way there and back, and a packet has to be full before it
 		// is sent. What the sound devices of both ends add nobody tells us.
-		Delay:      s.RTT/2 + audio.FrameDuration + s.PlayoutDelay,
+		Delay:      s.RTT/2 + s.PacketTime + s.PlayoutDelay,
 		Loss:       l.Percent(),
 		BurstRatio: l.BurstRatio(),
 	}
@@ -99,7 +98,7 @@ func (c *core) voipMetrics(s *Stats) *rtcp.VoIPMetricsReportBlock {
 	expected, lost := float64(m.reception.expected()), float64(m.reception.lost())
 	m.mu.Unlock()
 	l := s.losses()
-	frames := func(n float64) uint16 { return wireMillis(time.Duration(n * float64(audio.FrameDuration))) }
+	frames := func(n float64) uint16 { return wireMillis(time.Duration(n * float64(s.Playout.Frame))) }
 	b := &rtcp.VoIPMetricsReportBlock{
 		SSRC:           c.peerSSRC,
 		LossRate:       fraction((lost - float64(s.Playout.Recovered)) / expected),
@@ -109,7 +108,7 @@ func (c *core) voipMetrics(s *Stats) *rtcp.VoIPMetricsReportBlock {
 		BurstDuration:  frames(l.BurstLength()),
 		GapDuration:    frames(l.GapLength()),
 		RoundTripDelay: wireMillis(s.RTT),
-		EndSystemDelay: wireMillis(audio.FrameDuration + s.PlayoutDelay),
+		EndSystemDelay: wireMillis(s.PacketTime + s.PlayoutDelay),
 		SignalLevel:    unavailable,
 		NoiseLevel:     unavailable,
 		RERL:           unavailable,

@@ -14,10 +14,10 @@ import (
 func TestKernelTimers(t *testing.T) {
 	o := Options{KernelTimers: true}
 	source := newNoneSource(o)
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	begin := time.Now()
 	for i := range 10 {
-		if err := source.ReadFrame(&f); err != nil {
+		if err := source.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
 		if since, due := time.Since(begin), time.Duration(i)*audio.FrameDuration; since < due {
@@ -28,7 +28,7 @@ func TestKernelTimers(t *testing.T) {
 	ended := make(chan error)
 	go func() {
 		for {
-			if err := sink.WriteFrame(&f); err != nil {
+			if err := sink.WriteFrame(f); err != nil {
 				ended <- err
 				return
 			}
@@ -43,7 +43,7 @@ func TestKernelTimers(t *testing.T) {
 	if err := source.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := source.ReadFrame(&f); !errors.Is(err, os.ErrClosed) {
+	if err := source.ReadFrame(f); !errors.Is(err, os.ErrClosed) {
 		t.Fatalf("a closed source says %v", err)
 	}
 	clock := newClock(0, o)

@@ -90,14 +90,14 @@ func (c *capture) forget() {
 // ReadFrame gives silence while a device is still being switched on, which may
 // take a second, and where it falters: the packets of the call need not wait for
 // it. One that has given nothing for longer is lost.
-func (c *capture) ReadFrame(f *audio.Frame) error {
+func (c *capture) ReadFrame(f audio.Frame) error {
 	if c.last.IsZero() {
 		c.last = time.Now()
 		c.forget()
 	}
 	limit := falter
 	if c.silent {
-		limit = audio.FrameDuration
+		limit = audio.Duration(len(f))
 	}
 	c.timer.Reset(limit)
 	defer c.timer.Stop()
@@ -112,7 +112,7 @@ func (c *capture) ReadFrame(f *audio.Frame) error {
 			if time.Since(c.last) >= stall {
 				return &Error{Spec: c.spec, Err: errStalled, Hint: lostHint}
 			}
-			*f = audio.Frame{}
+			clear(f)
 			c.silent = true
 			return nil
 		}
@@ -121,13 +121,13 @@ func (c *capture) ReadFrame(f *audio.Frame) error {
 	return nil
 }
 
-func (c *capture) take(f *audio.Frame) bool {
+func (c *capture) take(f audio.Frame) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n < len(f) {
 		return false
 	}
-	copy(f[:], c.buf[:])
+	copy(f, c.buf[:])
 	c.drop(len(f))
 	c.catchUp()
 	return true

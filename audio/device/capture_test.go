@@ -25,8 +25,8 @@ func TestCaptureReframes(t *testing.T) {
 		want = append(want, piece...)
 		c.push(littleEndian(piece))
 		for c.n >= audio.FrameSamples {
-			var f audio.Frame
-			if err := c.ReadFrame(&f); err != nil {
+			f := make(audio.Frame, audio.FrameSamples)
+			if err := c.ReadFrame(f); err != nil {
 				t.Fatal(err)
 			}
 			got = append(got, f[:]...)
@@ -44,10 +44,10 @@ func TestCaptureCatchesUp(t *testing.T) {
 		c := newCapture("default")
 		c.last = time.Now()
 		c.push(make([]byte, 2*first))
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		for range 2 * steady {
 			c.push(make([]byte, 2*audio.FrameSamples))
-			if err := c.ReadFrame(&f); err != nil {
+			if err := c.ReadFrame(f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -89,12 +89,12 @@ func TestCaptureForgetsWhatNobodyListenedTo(t *testing.T) {
 		for range 10 {
 			c.push(bytes.Repeat([]byte{7, 0}, audio.FrameSamples))
 		}
-		var f audio.Frame
-		if err := c.ReadFrame(&f); err != nil || f != (audio.Frame{}) {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := c.ReadFrame(f); err != nil || !slices.Equal(f, frameOf()) {
 			t.Errorf("heard %d, %v", f[0], err)
 		}
 		c.push(bytes.Repeat([]byte{8, 0}, audio.FrameSamples))
-		if err := c.ReadFrame(&f); err != nil || f[0] != 8 || f[159] != 8 {
+		if err := c.ReadFrame(f); err != nil || f[0] != 8 || f[159] != 8 {
 			t.Errorf("and then %d, %v", f[0], err)
 		}
 	})
@@ -107,21 +107,21 @@ func TestCaptureStalls(t *testing.T) {
 		c := newCapture("headset")
 		loud := bytes.Repeat([]byte{7, 0}, audio.FrameSamples)
 		c.push(loud)
-		var f audio.Frame
-		if err := c.ReadFrame(&f); err != nil { // forgets what was before
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := c.ReadFrame(f); err != nil { // forgets what was before
 			t.Fatal(err)
 		}
 		c.push(loud)
-		if err := c.ReadFrame(&f); err != nil || f[0] != 7 {
+		if err := c.ReadFrame(f); err != nil || f[0] != 7 {
 			t.Fatal(f[0], err)
 		}
 		begin := time.Now()
 		var err error
 		for frames := 0; err == nil; frames++ {
 			f[0] = 1
-			switch err = c.ReadFrame(&f); {
+			switch err = c.ReadFrame(f); {
 			case err != nil:
-			case f != (audio.Frame{}):
+			case !slices.Equal(f, frameOf()):
 				t.Fatal("it is not silent")
 			case frames == 0 && time.Since(begin) != falter, frames > 0 && time.Since(begin) != falter+time.Duration(frames)*audio.FrameDuration:
 				t.Fatalf("frame %d came after %v", frames, time.Since(begin))
@@ -147,8 +147,8 @@ func TestCaptureEnds(t *testing.T) {
 		ends := make(chan error)
 		for _, c := range []*capture{lost, closed} {
 			go func() {
-				var f audio.Frame
-				ends <- c.ReadFrame(&f)
+				f := make(audio.Frame, audio.FrameSamples)
+				ends <- c.ReadFrame(f)
 			}()
 		}
 		synctest.Wait()
@@ -191,12 +191,12 @@ func TestWithinGivesUp(t *testing.T) {
 
 func BenchmarkCapture(b *testing.B) {
 	c := newCapture("default")
-	raw := make([]byte, frameOctets)
+	raw := make([]byte, 2*audio.FrameSamples)
 	b.ReportAllocs()
 	for b.Loop() {
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		c.push(raw)
-		if err := c.ReadFrame(&f); err != nil {
+		if err := c.ReadFrame(f); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -209,10 +209,10 @@ func TestStartingMicrophoneIsSilent(t *testing.T) {
 		c := newCapture("slow")
 		c.release = func() {}
 		begin := time.Now()
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		for n := range 50 {
 			f[0] = 1
-			if err := c.ReadFrame(&f); err != nil || f != (audio.Frame{}) {
+			if err := c.ReadFrame(f); err != nil || !slices.Equal(f, frameOf()) {
 				t.Fatalf("frame %d: %v, %v", n, f[0], err)
 			}
 		}
@@ -220,12 +220,12 @@ func TestStartingMicrophoneIsSilent(t *testing.T) {
 			t.Errorf("50 frames of silence took %v", took)
 		}
 		c.push(bytes.Repeat([]byte{7, 0}, audio.FrameSamples))
-		if err := c.ReadFrame(&f); err != nil || f[0] != 7 {
+		if err := c.ReadFrame(f); err != nil || f[0] != 7 {
 			t.Errorf("after the first sound: %d, %v", f[0], err)
 		}
 		var lost *Error
 		var err error
-		for begin = time.Now(); err == nil; err = c.ReadFrame(&f) {
+		for begin = time.Now(); err == nil; err = c.ReadFrame(f) {
 		}
 		if took := time.Since(begin); !errors.As(err, &lost) || took < stall || took > stall+audio.FrameDuration {
 			t.Errorf("a device that stops: %v after %v", err, took)
@@ -235,10 +235,10 @@ func TestStartingMicrophoneIsSilent(t *testing.T) {
 		c := newCapture("dead")
 		c.release = func() {}
 		begin := time.Now()
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		var err error
 		for err == nil {
-			err = c.ReadFrame(&f)
+			err = c.ReadFrame(f)
 		}
 		var lost *Error
 		if took := time.Since(begin); !errors.As(err, &lost) || took < stall || took > stall+time.Second {

@@ -68,6 +68,16 @@ type Options struct {
 	// KernelTimers pace what has no clock of its own at half the processor time,
 	// where there are such. They do not run in the virtual time of a test.
 	KernelTimers bool
+	// Frame is how many samples each frame will have that is read or written, and
+	// so what a device is asked for at once; audio.FrameSamples if zero, and at most.
+	Frame int
+}
+
+func (o Options) frame() int {
+	if o.Frame <= 0 {
+		return audio.FrameSamples
+	}
+	return min(o.Frame, audio.FrameSamples)
 }
 
 // OpenSource opens the --mic value spec. A failure to find or open is an *Error.
@@ -92,7 +102,7 @@ func OpenSource(spec string, o Options) (audio.Source, error) {
 	case KindExec:
 		return openExecSource(spec, o)
 	}
-	return openMicrophone(spec)
+	return openMicrophone(spec, o)
 }
 
 // OpenSink opens the --speaker value spec. A failure to find or open is an *Error.
@@ -112,7 +122,7 @@ func OpenSink(spec string, o Options) (audio.Sink, error) {
 	case KindExec:
 		return openExecSink(spec, o)
 	}
-	return openSpeaker(spec)
+	return openSpeaker(spec, o)
 }
 
 // An Error says which end failed, why, and what a person can do about it.

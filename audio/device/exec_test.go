@@ -81,15 +81,15 @@ func TestExecSource(t *testing.T) {
 	}
 	var got []byte
 	for {
-		var f audio.Frame
-		err := source.ReadFrame(&f)
+		f := make(audio.Frame, audio.FrameSamples)
+		err := source.ReadFrame(f)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f != (audio.Frame{}) {
+		if !slices.Equal(f, frameOf()) {
 			got = append(got, rawOf(f)...)
 		}
 	}
@@ -113,11 +113,11 @@ func TestExecSourceStartsWithTheFirstFrame(t *testing.T) {
 	if err := os.WriteFile(path, rawOf(want), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var f audio.Frame
-	for err == nil && f == (audio.Frame{}) {
-		err = source.ReadFrame(&f)
+	f := make(audio.Frame, audio.FrameSamples)
+	for err == nil && slices.Equal(f, frameOf()) {
+		err = source.ReadFrame(f)
 	}
-	if err != nil || f != want {
+	if err != nil || !slices.Equal(f, want) {
 		t.Errorf("heard %v, %v", f[:3], err)
 	}
 	if err := source.Close(); err != nil {
@@ -131,7 +131,7 @@ func TestExecSourceStartsWithTheFirstFrame(t *testing.T) {
 	if err := source.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := source.ReadFrame(&f); !errors.Is(err, os.ErrClosed) {
+	if err := source.ReadFrame(f); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
@@ -147,8 +147,8 @@ func TestExecSourceDoesNotStart(t *testing.T) {
 	}
 	source, err := OpenSource("exec:"+path, Options{})
 	for err == nil {
-		var f audio.Frame
-		err = source.ReadFrame(&f)
+		f := make(audio.Frame, audio.FrameSamples)
+		err = source.ReadFrame(f)
 	}
 	var e *Error
 	if !errors.As(err, &e) || e.Spec != "exec:"+path || e.Hint == "" {
@@ -171,7 +171,7 @@ func TestExecSink(t *testing.T) {
 	for i := range 5 {
 		f := numbered(i)
 		want = append(want, rawOf(f)...)
-		if err := sink.WriteFrame(&f); err != nil {
+		if err := sink.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,8 +190,8 @@ func TestExecSinkEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for err == nil {
-		var f audio.Frame
-		err = sink.WriteFrame(&f)
+		f := make(audio.Frame, audio.FrameSamples)
+		err = sink.WriteFrame(f)
 	}
 	var e *Error
 	if !errors.As(err, &e) || e.Spec != "exec:true" {
@@ -216,8 +216,8 @@ func TestExecIsEnded(t *testing.T) {
 			}
 			pid := 0
 			for deadline := time.Now().Add(10 * time.Second); pid == 0; {
-				var f audio.Frame
-				if err := source.ReadFrame(&f); err != nil {
+				f := make(audio.Frame, audio.FrameSamples)
+				if err := source.ReadFrame(f); err != nil {
 					t.Fatal(err)
 				}
 				b, _ := os.ReadFile(path)

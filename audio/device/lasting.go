@@ -124,10 +124,10 @@ func (l *lasting[T]) close() (err error) {
 // LastingSource is a microphone that goes on with silence when it is lost, until
 // open gives it again. tell is called by the goroutine that reads, with why it was
 // lost, and with nil when it is back. first is what open has given already.
-func LastingSource(first audio.Source, open func() (audio.Source, error), tell func(lost error)) audio.Source {
+func LastingSource(first audio.Source, open func() (audio.Source, error), tell func(lost error), o Options) audio.Source {
 	return &lastingSource{
 		lasting: lasting[audio.Source]{open: open, tell: tell, device: first, have: true, closed: make(chan struct{})},
-		silence: newNoneSource(Options{}),
+		silence: newNoneSource(o),
 	}
 }
 
@@ -136,7 +136,7 @@ type lastingSource struct {
 	silence audio.Source
 }
 
-func (s *lastingSource) ReadFrame(f *audio.Frame) error {
+func (s *lastingSource) ReadFrame(f audio.Frame) error {
 	if device, ok := s.current(); ok {
 		err := device.ReadFrame(f)
 		if err == nil {
@@ -157,10 +157,10 @@ func (s *lastingSource) Close() error {
 
 // LastingSink is a speaker that goes on in silence when it is lost, as
 // LastingSource does.
-func LastingSink(first audio.Sink, open func() (audio.Sink, error), tell func(lost error)) audio.Sink {
+func LastingSink(first audio.Sink, open func() (audio.Sink, error), tell func(lost error), o Options) audio.Sink {
 	return &lastingSink{
 		lasting: lasting[audio.Sink]{open: open, tell: tell, device: first, have: true, closed: make(chan struct{})},
-		silence: newNoneSink(Options{}),
+		silence: newNoneSink(o),
 	}
 }
 
@@ -169,7 +169,7 @@ type lastingSink struct {
 	silence audio.Sink
 }
 
-func (s *lastingSink) WriteFrame(f *audio.Frame) error {
+func (s *lastingSink) WriteFrame(f audio.Frame) error {
 	if device, ok := s.current(); ok {
 		err := device.WriteFrame(f)
 		if err == nil {

@@ -48,12 +48,12 @@ func (p *plug) open() (*socket, error) {
 func (p *plug) source() (audio.Source, error) { return p.open() }
 func (p *plug) sink() (audio.Sink, error)     { return p.open() }
 
-func (s *socket) ReadFrame(f *audio.Frame) error {
+func (s *socket) ReadFrame(f audio.Frame) error {
 	f[0] = 7
 	return s.WriteFrame(f)
 }
 
-func (s *socket) WriteFrame(*audio.Frame) error {
+func (s *socket) WriteFrame(audio.Frame) error {
 	if err := s.clock.wait(); err != nil {
 		return err
 	}
@@ -81,13 +81,13 @@ func TestLastingSource(t *testing.T) {
 		p := &plug{in: true}
 		first, _ := p.source()
 		var told []error
-		s := LastingSource(first, p.source, func(lost error) { told = append(told, lost) })
+		s := LastingSource(first, p.source, func(lost error) { told = append(told, lost) }, Options{})
 		begin := time.Now()
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		read := func(seconds int) (heard int) {
 			for range seconds * 50 {
-				f = audio.Frame{}
-				if err := s.ReadFrame(&f); err != nil {
+				clear(f)
+				if err := s.ReadFrame(f); err != nil {
 					t.Fatal(err)
 				}
 				heard += int(f[0]) / 7
@@ -112,7 +112,7 @@ func TestLastingSource(t *testing.T) {
 		if err := s.Close(); err != nil || p.opened != 0 {
 			t.Errorf("%v, %d are open", err, p.opened)
 		}
-		if err := s.ReadFrame(&f); !errors.Is(err, os.ErrClosed) {
+		if err := s.ReadFrame(f); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("once closed it says %v", err)
 		}
 	})
@@ -124,11 +124,11 @@ func TestLastingSinkThatComesAndGoes(t *testing.T) {
 		p := &plug{in: true}
 		first, _ := p.sink()
 		told := 0
-		s := LastingSink(first, p.sink, func(error) { told++ })
-		var f audio.Frame
+		s := LastingSink(first, p.sink, func(error) { told++ }, Options{})
+		f := make(audio.Frame, audio.FrameSamples)
 		for i := range 3000 { // a minute
 			p.put(i%60 < 30)
-			if err := s.WriteFrame(&f); err != nil {
+			if err := s.WriteFrame(f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -137,7 +137,7 @@ func TestLastingSinkThatComesAndGoes(t *testing.T) {
 		}
 		// Closed while it is being opened again: nothing stays open.
 		p.put(false)
-		_ = s.WriteFrame(&f)
+		_ = s.WriteFrame(f)
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -152,12 +152,12 @@ func TestLastingSinkThatComesAndGoes(t *testing.T) {
 // What has ended is not lost.
 func TestLastingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := LastingSource(Samples(make([]int16, 10)), nil, nil)
-		var f audio.Frame
-		if err := s.ReadFrame(&f); err != nil {
+		s := LastingSource(Samples(make([]int16, 10)), nil, nil, Options{})
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := s.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.ReadFrame(&f); !errors.Is(err, io.EOF) {
+		if err := s.ReadFrame(f); !errors.Is(err, io.EOF) {
 			t.Errorf("%v", err)
 		}
 		s.Close()

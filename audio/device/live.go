@@ -20,11 +20,11 @@ var (
 // openMicrophone opens a microphone: through a PulseAudio server where there
 // is one, which shares it with other programs and does not switch it on
 // before; else through miniaudio.
-func openMicrophone(spec string) (audio.Source, error) {
+func openMicrophone(spec string, o Options) (audio.Source, error) {
 	source, err := within(patience, func() (audio.Source, error) {
-		source, err := openPulseSource(spec)
+		source, err := openPulseSource(spec, o)
 		if errors.Is(err, errNoServer) {
-			return openMalgoSource(spec)
+			return openMalgoSource(spec, o)
 		}
 		return source, err
 	}, func(s audio.Source) { s.Close() })
@@ -36,14 +36,14 @@ func openMicrophone(spec string) (audio.Source, error) {
 
 // openSpeaker opens a speaker: the default one through Oto; by its name, or
 // where Oto finds nothing, through a PulseAudio server.
-func openSpeaker(spec string) (audio.Sink, error) {
+func openSpeaker(spec string, o Options) (audio.Sink, error) {
 	sink, err := within(patience, func() (audio.Sink, error) {
 		if spec == "default" {
-			if sink, err := openOto(); err == nil {
+			if sink, err := openOto(o); err == nil {
 				return sink, nil
 			}
 		}
-		sink, err := openPulseSink(spec)
+		sink, err := openPulseSink(spec, o)
 		if errors.Is(err, errNoServer) {
 			err = errNoSound
 			if spec != "default" && hasOto() {

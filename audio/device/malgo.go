@@ -40,7 +40,7 @@ func freeMalgoContext(context *malgo.AllocatedContext) {
 }
 
 // openMalgoSource records through miniaudio.
-func openMalgoSource(spec string) (audio.Source, error) {
+func openMalgoSource(spec string, o Options) (audio.Source, error) {
 	context, err := newMalgoContext()
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func openMalgoSource(spec string) (audio.Source, error) {
 	config.SampleRate = audio.SampleRate
 	config.Capture.Format = malgo.FormatS16
 	config.Capture.Channels = 1
-	config.PeriodSizeInFrames = audio.FrameSamples
+	config.PeriodSizeInFrames = uint32(o.frame())
 	config.PerformanceProfile = malgo.LowLatency
 	if spec != "default" {
 		id := malgoID(context, spec)

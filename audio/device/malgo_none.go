@@ -5,6 +5,6 @@ package device
 import "securecall/audio"
 
 // Without cgo there is no miniaudio.
-func openMalgoSource(string) (audio.Source, error) { return nil, errNoSound }
+func openMalgoSource(string, Options) (audio.Source, error) { return nil, errNoSound }
 
 func listMalgo() []Info { return nil }

@@ -85,12 +85,12 @@ type otoSink struct {
 	end     *ending
 
 	mu     sync.Mutex
-	raw    [frameOctets]byte
+	raw    []byte
 	left   []byte        // of raw: what has not been pulled
 	pulled chan struct{} // capacity 1: left has become empty
 }
 
-func openOto() (audio.Sink, error) {
+func openOto(o Options) (audio.Sink, error) {
 	context, err := acquireOto()
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func openOto() (audio.Sink, error) {
 	}
 	s.player = context.NewPlayer(s)
 	// Without this the player reads half a second ahead.
-	s.player.(oto.BufferSizeSetter).SetBufferSize(frameOctets)
+	s.player.(oto.BufferSizeSetter).SetBufferSize(2 * o.frame())
 	s.player.Play()
 	return s, nil
 }
@@ -132,15 +132,15 @@ func (s *otoSink) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *otoSink) WriteFrame(f *audio.Frame) error {
+func (s *otoSink) WriteFrame(f audio.Frame) error {
 	select {
 	case <-s.end.closed:
 		return os.ErrClosed
 	default:
 	}
 	s.mu.Lock()
-	putFrame(&s.raw, f)
-	s.left = s.raw[:]
+	s.raw = appendFrame(s.raw[:0], f)
+	s.left = s.raw
 	s.mu.Unlock()
 	s.timer.Reset(stall)
 	defer s.timer.Stop()

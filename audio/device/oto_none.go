@@ -5,6 +5,6 @@ package device
 import "securecall/audio"
 
 // Without cgo there is no ALSA, and so no Oto; nor can it be built for macOS.
-func openOto() (audio.Sink, error) { return nil, errNoSound }
+func openOto(Options) (audio.Sink, error) { return nil, errNoSound }
 
 func hasOto() bool { return false }

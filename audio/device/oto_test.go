@@ -40,7 +40,7 @@ func TestOtoPulls(t *testing.T) {
 		go func() {
 			for i := range 20 {
 				f := numbered(i)
-				if err := s.WriteFrame(&f); err != nil {
+				if err := s.WriteFrame(f); err != nil {
 					t.Error(err)
 				}
 			}
@@ -69,17 +69,17 @@ func TestOtoEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTestOto()
 		defer s.poll.Stop()
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		begin := time.Now()
 		var e *Error
-		if err := s.WriteFrame(&f); !errors.As(err, &e) || time.Since(begin) != stall {
+		if err := s.WriteFrame(f); !errors.As(err, &e) || time.Since(begin) != stall {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 
 		s = newTestOto()
 		defer s.poll.Stop()
 		ended := make(chan error)
-		go func() { ended <- s.WriteFrame(&f) }()
+		go func() { ended <- s.WriteFrame(f) }()
 		synctest.Wait()
 		s.end.close(func() {})
 		if err := <-ended; !errors.Is(err, os.ErrClosed) {
@@ -98,7 +98,7 @@ func TestOtoDoesNotAllocate(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		p := make([]byte, frameOctets)
+		p := make([]byte, 2*audio.FrameSamples)
 		for {
 			select {
 			case <-stop:
@@ -108,9 +108,9 @@ func TestOtoDoesNotAllocate(t *testing.T) {
 			}
 		}
 	}()
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	if n := testing.AllocsPerRun(100, func() {
-		if s.WriteFrame(&f) != nil {
+		if s.WriteFrame(f) != nil {
 			t.Fatal("it fails")
 		}
 	}); n != 0 {

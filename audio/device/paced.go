@@ -11,7 +11,7 @@ import (
 // pacedSource gives what fill makes at the pace of a clock.
 type pacedSource struct {
 	clock *clock
-	fill  func(*audio.Frame) error // io.EOF, with the frame untouched, at the end
+	fill  func(audio.Frame) error // io.EOF, with the frame untouched, at the end
 	ended bool
 
 	release func() error
@@ -19,11 +19,11 @@ type pacedSource struct {
 	err     error // of release
 }
 
-func newPacedSource(fill func(*audio.Frame) error, release func() error, o Options) *pacedSource {
-	return &pacedSource{clock: newClock(0, o), fill: fill, release: release}
+func newPacedSource(fill func(audio.Frame) error, release func() error, o Options) *pacedSource {
+	return &pacedSource{clock: newSourceClock(o), fill: fill, release: release}
 }
 
-func (s *pacedSource) ReadFrame(f *audio.Frame) error {
+func (s *pacedSource) ReadFrame(f audio.Frame) error {
 	if s.ended {
 		return io.EOF
 	}
@@ -47,7 +47,7 @@ func (s *pacedSource) Close() error {
 
 // newNoneSource is a microphone in a silent room.
 func newNoneSource(o Options) audio.Source {
-	return newPacedSource(func(f *audio.Frame) error {
+	return newPacedSource(func(f audio.Frame) error {
 		clear(f[:])
 		return nil
 	}, nil, o)
@@ -56,7 +56,7 @@ func newNoneSource(o Options) audio.Source {
 // Samples returns a source that gives pcm (linear, 8 kHz) in real time and
 // then io.EOF. It keeps pcm and does not change it.
 func Samples(pcm []int16) audio.Source {
-	return newPacedSource(func(f *audio.Frame) error {
+	return newPacedSource(func(f audio.Frame) error {
 		if len(pcm) == 0 {
 			return io.EOF
 		}
@@ -70,11 +70,9 @@ func Samples(pcm []int16) audio.Source {
 // noneSink is a speaker that nobody hears.
 type noneSink struct{ clock *clock }
 
-// A sink's first tick is a frame away: it takes one frame at once, and the
-// next when that has been played.
-func newNoneSink(o Options) audio.Sink { return noneSink{newClock(audio.FrameDuration, o)} }
+func newNoneSink(o Options) audio.Sink { return noneSink{newSinkClock(o)} }
 
-func (s noneSink) WriteFrame(*audio.Frame) error { return s.clock.wait() }
+func (s noneSink) WriteFrame(audio.Frame) error { return s.clock.wait() }
 
 func (s noneSink) Close() error {
 	s.clock.close()

@@ -11,14 +11,32 @@ import (
 )
 
 const (
-	// readAhead is how many frames a pipe is read ahead; then its writer waits.
-	readAhead = int(time.Second / audio.FrameDuration)
-	// writeBehind is how many frames wait for the reader of a pipe; then the
-	// oldest is dropped.
-	writeBehind = 10
+	// readAhead is how much sound a pipe is read ahead; then its writer waits.
+	readAhead = time.Second
+	// writeBehind is how much waits for the reader of a pipe; then the oldest is
+	// dropped.
+	writeBehind = 200 * time.Millisecond
 	// lastWords is how long Close lets such frames go out.
 	lastWords = 100 * time.Millisecond
 )
+
+// A block is a frame that lies between two goroutines.
+type block struct {
+	pcm [audio.FrameSamples]int16
+	n   int
+}
+
+func blockOf(f audio.Frame) (b block) {
+	b.n = copy(b.pcm[:], f)
+	return b
+}
+
+func (b *block) frame() audio.Frame { return b.pcm[:b.n] }
+
+// blocks holds frames for so long a time.
+func blocks(d time.Duration, o Options) chan block {
+	return make(chan block, d/audio.Duration(o.frame()))
+}
 
 // pipeSource reads raw 16-bit little-endian 8 kHz mono sound from a pipe, and
 // gives it out at the pace of a clock. Where the pipe is slower there is
@@ -27,24 +45,26 @@ type pipeSource struct {
 	spec    string
 	r       io.Reader
 	clock   *clock
-	frames  chan audio.Frame // closed at the end
-	failure error            // why it was closed; read after that
-	begun   bool             // pump runs
-	ended   bool             // all has been given out
-	release func() error     // ends the program at the other end of the pipe
+	frame   int          // samples
+	frames  chan block   // closed at the end
+	failure error        // why it was closed; read after that
+	begun   bool         // pump runs
+	ended   bool         // all has been given out
+	release func() error // ends the program at the other end of the pipe
 }
 
 func newPipeSource(spec string, r io.Reader, release func() error, o Options) *pipeSource {
 	return &pipeSource{
 		spec:    spec,
 		r:       r,
-		clock:   newClock(audio.FrameDuration, o), // the first frame has to be read first
-		frames:  make(chan audio.Frame, readAhead),
+		clock:   newSinkClock(o), // the first frame has to be read first
+		frame:   o.frame(),
+		frames:  blocks(readAhead, o),
 		release: release,
 	}
 }
 
-func (s *pipeSource) ReadFrame(f *audio.Frame) error {
+func (s *pipeSource) ReadFrame(f audio.Frame) error {
 	if s.ended {
 		return s.failure
 	}
@@ -61,9 +81,9 @@ func (s *pipeSource) ReadFrame(f *audio.Frame) error {
 			s.ended = true
 			return s.failure
 		}
-		*f = next
+		clear(f[copy(f, next.frame()):])
 	default:
-		clear(f[:])
+		clear(f)
 	}
 	return nil
 }
@@ -73,15 +93,15 @@ func (s *pipeSource) ReadFrame(f *audio.Frame) error {
 func (s *pipeSource) pump() {
 	defer close(s.frames)
 	s.failure = io.EOF
-	var raw [frameOctets]byte
-	var f audio.Frame
+	f := make(audio.Frame, s.frame)
+	raw := make([]byte, 2*len(f))
 	for {
-		n, err := io.ReadFull(s.r, raw[:])
+		n, err := io.ReadFull(s.r, raw)
 		if n >= 2 {
 			clear(raw[n&^1:]) // the last frame may be a short one
-			takeFrame(&f, &raw)
+			takeFrame(f, raw)
 			select {
-			case s.frames <- f:
+			case s.frames <- blockOf(f):
 			case <-s.clock.closed:
 				return
 			}
@@ -118,7 +138,7 @@ type pipeSink struct {
 	spec    string
 	w       io.Writer
 	clock   *clock
-	frames  chan audio.Frame
+	frames  chan block
 	done    chan struct{} // closed when pump has ended
 	failure error         // why it did, unless by Close; read after that
 	once    sync.Once
@@ -131,8 +151,8 @@ func newPipeSink(spec string, w io.Writer, release func() error, o Options) *pip
 	s := &pipeSink{
 		spec:    spec,
 		w:       w,
-		clock:   newClock(audio.FrameDuration, o),
-		frames:  make(chan audio.Frame, writeBehind),
+		clock:   newSinkClock(o),
+		frames:  blocks(writeBehind, o),
 		done:    make(chan struct{}),
 		quit:    make(chan struct{}),
 		release: release,
@@ -141,7 +161,7 @@ func newPipeSink(spec string, w io.Writer, release func() error, o Options) *pip
 	return s
 }
 
-func (s *pipeSink) WriteFrame(f *audio.Frame) error {
+func (s *pipeSink) WriteFrame(f audio.Frame) error {
 	select {
 	case <-s.done:
 		if s.failure == nil {
@@ -152,7 +172,7 @@ func (s *pipeSink) WriteFrame(f *audio.Frame) error {
 	}
 	for {
 		select {
-		case s.frames <- *f:
+		case s.frames <- blockOf(f):
 			return s.clock.wait()
 		default:
 		}
@@ -165,9 +185,9 @@ func (s *pipeSink) WriteFrame(f *audio.Frame) error {
 
 func (s *pipeSink) pump() {
 	defer close(s.done)
-	var raw [frameOctets]byte
+	raw := make([]byte, 0, 2*audio.FrameSamples)
 	for {
-		var f audio.Frame
+		var f block
 		select {
 		case f = <-s.frames:
 		default:
@@ -178,8 +198,8 @@ func (s *pipeSink) pump() {
 				return
 			}
 		}
-		putFrame(&raw, &f)
-		if _, err := s.w.Write(raw[:]); err != nil {
+		raw = appendFrame(raw[:0], f.frame())
+		if _, err := s.w.Write(raw); err != nil {
 			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: "the program that should take the sound has ended"}
 			return
 		}

@@ -34,7 +34,7 @@ func mustPipeSink(t *testing.T, w io.Writer) audio.Sink {
 
 // numbered is frame i of a row in which every sample differs from the next.
 func numbered(i int) audio.Frame {
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	for j := range f {
 		f[j] = int16(i*len(f) + j)
 	}
@@ -42,9 +42,7 @@ func numbered(i int) audio.Frame {
 }
 
 func rawOf(f audio.Frame) []byte {
-	var raw [frameOctets]byte
-	putFrame(&raw, &f)
-	return raw[:]
+	return appendFrame(nil, f)
 }
 
 // A whole file on standard input is given out in real time and complete; its
@@ -58,20 +56,20 @@ func TestPipeSourceGivesAll(t *testing.T) {
 		}
 		source := mustPipeSource(t, bytes.NewReader(append(raw, 7, 0, 9))) // a sample and a half
 		begin := time.Now()
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		for i := range frames {
-			if err := source.ReadFrame(&f); err != nil || f != numbered(i) {
+			if err := source.ReadFrame(f); err != nil || !slices.Equal(f, numbered(i)) {
 				t.Fatalf("frame %d: %d …, %v", i, f[0], err)
 			}
 			if at, due := time.Since(begin), time.Duration(i+1)*audio.FrameDuration; at != due {
 				t.Fatalf("frame %d came at %v, and not at %v", i, at, due)
 			}
 		}
-		if err := source.ReadFrame(&f); err != nil || f != (audio.Frame{7}) {
+		if err := source.ReadFrame(f); err != nil || !slices.Equal(f, frameOf(7)) {
 			t.Errorf("the end is %v, %v", f[:3], err)
 		}
 		for range 2 {
-			if err := source.ReadFrame(&f); !errors.Is(err, io.EOF) || f != (audio.Frame{7}) {
+			if err := source.ReadFrame(f); !errors.Is(err, io.EOF) || !slices.Equal(f, frameOf(7)) {
 				t.Errorf("after the end: %v", err)
 			}
 		}
@@ -101,12 +99,12 @@ func TestPipeSourceReadsLittleAhead(t *testing.T) {
 		if written != 0 {
 			t.Errorf("%d frames were read before the call", written)
 		}
-		var f audio.Frame
-		if err := source.ReadFrame(&f); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := source.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if written < readAhead || written > readAhead+2 {
+		if ahead := int(readAhead / audio.FrameDuration); written < ahead || written > ahead+2 {
 			t.Errorf("%d frames were read ahead", written)
 		}
 		source.Close()
@@ -118,21 +116,21 @@ func TestPipeSourceFillsGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		source := mustPipeSource(t, r)
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		for range 3 {
-			if err := source.ReadFrame(&f); err != nil || f != (audio.Frame{}) {
+			if err := source.ReadFrame(f); err != nil || !slices.Equal(f, frameOf()) {
 				t.Fatalf("with nothing in the pipe: %v", err)
 			}
 		}
 		go w.Write(rawOf(numbered(1)))
 		synctest.Wait()
-		if err := source.ReadFrame(&f); err != nil || f != numbered(1) {
+		if err := source.ReadFrame(f); err != nil || !slices.Equal(f, numbered(1)) {
 			t.Errorf("then: %d …, %v", f[0], err)
 		}
 		w.CloseWithError(syscall.EIO)
 		synctest.Wait()
 		var e *Error
-		if err := source.ReadFrame(&f); !errors.As(err, &e) || e.File {
+		if err := source.ReadFrame(f); !errors.As(err, &e) || e.File {
 			t.Errorf("a pipe that fails: %v", err)
 		}
 		source.Close()
@@ -144,13 +142,13 @@ func TestPipeSourceClosesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		source := mustPipeSource(t, r)
-		var f audio.Frame
-		if err := source.ReadFrame(&f); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := source.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
 		source.Close()
-		if err := source.ReadFrame(&f); !errors.Is(err, os.ErrClosed) {
+		if err := source.ReadFrame(f); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 		if time.Since(begin) != 0 {
@@ -168,7 +166,7 @@ func TestPipeSinkWritesAll(t *testing.T) {
 		for i := range 50 {
 			f := numbered(i)
 			want = append(want, rawOf(f)...)
-			if err := sink.WriteFrame(&f); err != nil {
+			if err := sink.WriteFrame(f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -178,8 +176,8 @@ func TestPipeSinkWritesAll(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("%d octets came out, of %d", got.Len(), len(want))
 		}
-		var f audio.Frame
-		if err := sink.WriteFrame(&f); !errors.Is(err, os.ErrClosed) {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := sink.WriteFrame(f); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
@@ -195,7 +193,7 @@ func TestPipeSinkDropsTheOldest(t *testing.T) {
 		const frames = 100
 		for i := range frames {
 			f := numbered(i)
-			if err := sink.WriteFrame(&f); err != nil {
+			if err := sink.WriteFrame(f); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -203,25 +201,26 @@ func TestPipeSinkDropsTheOldest(t *testing.T) {
 			t.Errorf("%d frames took %v", frames, took)
 		}
 		var starts []int16
-		for range 1 + writeBehind {
-			var raw [frameOctets]byte
-			if _, err := io.ReadFull(r, raw[:]); err != nil {
+		const behind = int(writeBehind / audio.FrameDuration)
+		for range 1 + behind {
+			raw := make([]byte, 2*audio.FrameSamples)
+			if _, err := io.ReadFull(r, raw); err != nil {
 				t.Fatal(err)
 			}
-			var f audio.Frame
-			takeFrame(&f, &raw)
+			f := make(audio.Frame, audio.FrameSamples)
+			takeFrame(f, raw)
 			starts = append(starts, f[0])
 		}
 		want := []int16{0} // it was being written
-		for i := frames - writeBehind; i < frames; i++ {
+		for i := frames - behind; i < frames; i++ {
 			want = append(want, numbered(i)[0])
 		}
 		if !slices.Equal(starts, want) {
 			t.Errorf("the frames that came begin with %v, want %v", starts, want)
 		}
 
-		var f audio.Frame
-		if err := sink.WriteFrame(&f); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := sink.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}
 		begin = time.Now()
@@ -243,8 +242,8 @@ func TestPipeSinkReaderIsGone(t *testing.T) {
 	sink := mustPipeSink(t, w)
 	defer sink.Close()
 	for err == nil {
-		var f audio.Frame
-		err = sink.WriteFrame(&f)
+		f := make(audio.Frame, audio.FrameSamples)
+		err = sink.WriteFrame(f)
 	}
 	var e *Error
 	if !errors.As(err, &e) || !errors.Is(err, syscall.EPIPE) || e.File || e.Hint == "" {
@@ -266,9 +265,9 @@ func TestPathOfFramesDoesNotAllocate(t *testing.T) {
 		r, w := io.Pipe()
 		sink := mustPipeSink(t, w)
 		source := newNoneSource(Options{})
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		if n := testing.AllocsPerRun(100, func() {
-			if source.ReadFrame(&f) != nil || sink.WriteFrame(&f) != nil {
+			if source.ReadFrame(f) != nil || sink.WriteFrame(f) != nil {
 				t.Fatal("it fails")
 			}
 		}); n != 0 {
@@ -280,11 +279,11 @@ func TestPathOfFramesDoesNotAllocate(t *testing.T) {
 	c := newCapture("default")
 	c.release = func() {}
 	defer c.Close()
-	var f audio.Frame
-	raw := make([]byte, frameOctets)
+	f := make(audio.Frame, audio.FrameSamples)
+	raw := make([]byte, 2*audio.FrameSamples)
 	if n := testing.AllocsPerRun(100, func() {
 		c.push(raw)
-		if c.ReadFrame(&f) != nil {
+		if c.ReadFrame(f) != nil {
 			t.Fatal("it fails")
 		}
 	}); n != 0 {

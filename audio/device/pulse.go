@@ -12,15 +12,13 @@ import (
 	"securecall/audio"
 )
 
-// What we ask of the server, in octets of sound. It may give more.
-const (
-	pulseFragment = frameOctets // a piece of recording
-	// What waits to be played, and what the server asks for at once. Of the time
-	// that is left of the one without two of the other, the server takes half
-	// for the device: 20 ms, so that it wakes for each frame once.
-	pulseTarget  = 5 * frameOctets / 2
-	pulseMinimum = frameOctets / 4
-)
+// What we ask of the server to keep before it plays, and to ask for at once, for a
+// frame of so many octets. It may do more. Of what is left of the one without two
+// of the other it takes half for the device: a frame, so that it wakes for each
+// frame once.
+func pulseBuffer(frame int) (target, request uint32) {
+	return uint32(5 * frame / 2), uint32(frame / 4)
+}
 
 var (
 	pulseSpec = proto.SampleSpec{Format: proto.FormatInt16LE, Channels: 1, Rate: audio.SampleRate}
@@ -51,7 +49,7 @@ func pulseFailure(err error) error {
 }
 
 // openPulseSource records from a source of a PulseAudio server.
-func openPulseSource(spec string) (audio.Source, error) {
+func openPulseSource(spec string, o Options) (audio.Source, error) {
 	name, err := pulseName(spec, "PULSE_SOURCE")
 	if err != nil {
 		return nil, err
@@ -69,7 +67,7 @@ func openPulseSource(spec string) (audio.Source, error) {
 		SourceIndex:        proto.Undefined,
 		SourceName:         name,
 		BufferMaxLength:    proto.Undefined,
-		BufferFragSize:     pulseFragment,
+		BufferFragSize:     uint32(2 * o.frame()),
 		AdjustLatency:      true,
 		DirectOnInputIndex: proto.Undefined,
 		ChannelVolumes:     proto.ChannelVolumes{0x10000},
@@ -93,19 +91,20 @@ func pulseProps() proto.PropList {
 // A pulseSink plays to a sink of a PulseAudio server, at the pace at which the
 // server asks for more.
 type pulseSink struct {
-	spec  string
-	conn  *pulseConn
-	index uint32
-	timer *time.Timer
-	end   *ending
-	raw   [frameOctets]byte
+	spec   string
+	conn   *pulseConn
+	index  uint32
+	timer  *time.Timer
+	end    *ending
+	octets int // of a frame
+	raw    []byte
 
 	mu   sync.Mutex
 	room int           // octets that the server has asked for
 	more chan struct{} // capacity 1: it has asked
 }
 
-func openPulseSink(spec string) (audio.Sink, error) {
+func openPulseSink(spec string, o Options) (audio.Sink, error) {
 	name, err := pulseName(spec, "PULSE_SINK")
 	if err != nil {
 		return nil, err
@@ -117,23 +116,25 @@ func openPulseSink(spec string) (audio.Sink, error) {
 	timer := time.NewTimer(0)
 	timer.Stop()
 	s := &pulseSink{
-		spec:  spec,
-		conn:  conn,
-		timer: timer,
-		end:   newEnding(spec),
-		more:  make(chan struct{}, 1),
+		spec:   spec,
+		conn:   conn,
+		timer:  timer,
+		end:    newEnding(spec),
+		octets: 2 * o.frame(),
+		more:   make(chan struct{}, 1),
 	}
 	conn.serve(nil, s.wanted, s.end.lose)
+	target, least := pulseBuffer(s.octets)
 	request := proto.CreatePlaybackStream{
 		SampleSpec:         pulseSpec,
 		ChannelMap:         pulseMono,
 		SinkIndex:          proto.Undefined,
 		SinkName:           name,
 		BufferMaxLength:    proto.Undefined,
-		BufferTargetLength: pulseTarget,
+		BufferTargetLength: target,
 		// After a gap it waits for a frame, and is then no later than before.
-		BufferPrebufferLength: frameOctets,
-		BufferMinimumRequest:  pulseMinimum,
+		BufferPrebufferLength: uint32(s.octets),
+		BufferMinimumRequest:  least,
 		AdjustLatency:         true,
 		ChannelVolumes:        proto.ChannelVolumes{0x10000},
 		Properties:            pulseProps(),
@@ -156,7 +157,7 @@ func (s *pulseSink) wanted(octets int) {
 	wake(s.more)
 }
 
-func (s *pulseSink) WriteFrame(f *audio.Frame) error {
+func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	select {
 	case <-s.end.closed:
 		return os.ErrClosed
@@ -164,11 +165,11 @@ func (s *pulseSink) WriteFrame(f *audio.Frame) error {
 		return s.end.err
 	default:
 	}
-	putFrame(&s.raw, f)
+	s.raw = appendFrame(s.raw[:0], f)
 	s.mu.Lock()
-	s.room -= frameOctets
+	s.room -= len(s.raw)
 	s.mu.Unlock()
-	if err := s.conn.play(s.index, s.raw[:]); err != nil {
+	if err := s.conn.play(s.index, s.raw); err != nil {
 		s.end.lose(err)
 		return s.end.err
 	}
@@ -191,7 +192,7 @@ func (s *pulseSink) WriteFrame(f *audio.Frame) error {
 func (s *pulseSink) hasRoom() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.room >= frameOctets
+	return s.room >= s.octets
 }
 
 func (s *pulseSink) Close() error {

@@ -119,11 +119,11 @@ func TestHearWhatIsPlayed(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				burst, silence := tone(1000), audio.Frame{}
+				burst, silence := tone(1000), frameOf()
 				for i := range 140 {
-					f := &silence
+					f := silence
 					if i >= 75 && i < 85 {
-						f = &burst
+						f = burst
 					}
 					if i == 75 {
 						written <- time.Now()
@@ -139,12 +139,12 @@ func TestHearWhatIsPlayed(t *testing.T) {
 			begin := time.Now()
 			frames := 0
 			for time.Since(begin) < 3*time.Second {
-				var f audio.Frame
-				if err := mic.ReadFrame(&f); err != nil {
+				f := make(audio.Frame, audio.FrameSamples)
+				if err := mic.ReadFrame(f); err != nil {
 					t.Fatal(err)
 				}
 				frames++
-				if l := level(&f); l > 1000 {
+				if l := level(f); l > 1000 {
 					if loud++; loud == 1 {
 						heard = time.Now()
 					}
@@ -179,14 +179,14 @@ func awake(t *testing.T, speaker audio.Sink, mic audio.Source) time.Duration {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		for {
 			select {
 			case <-stop:
 				return
 			default:
 			}
-			if err := speaker.WriteFrame(&f); err != nil {
+			if err := speaker.WriteFrame(f); err != nil {
 				t.Error(err)
 				return
 			}
@@ -195,8 +195,8 @@ func awake(t *testing.T, speaker audio.Sink, mic audio.Source) time.Duration {
 	// Until the device itself has given sound, a capture gives silence.
 	var first time.Duration
 	for real := 0; real < 25; {
-		var f audio.Frame
-		if err := mic.ReadFrame(&f); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := mic.ReadFrame(f); err != nil {
 			t.Error(err)
 			break
 		}
@@ -228,13 +228,13 @@ func TestSpeakerRestsBetweenCalls(t *testing.T) {
 		loud := 0
 		for range 100 {
 			f := tone(1000)
-			if err := speaker.WriteFrame(&f); err != nil {
+			if err := speaker.WriteFrame(f); err != nil {
 				t.Fatal(err)
 			}
-			if err := mic.ReadFrame(&f); err != nil {
+			if err := mic.ReadFrame(f); err != nil {
 				t.Fatal(err)
 			}
-			if level(&f) > 5000 {
+			if level(f) > 5000 {
 				loud++
 			}
 		}
@@ -267,14 +267,14 @@ func processorTime(t *testing.T) time.Duration {
 func TestUnreadMicrophoneIsNotBehind(t *testing.T) {
 	startServer(t)
 	mic := mustSource(t, "default")
-	var f audio.Frame
-	if err := mic.ReadFrame(&f); err != nil {
+	f := make(audio.Frame, audio.FrameSamples)
+	if err := mic.ReadFrame(f); err != nil {
 		t.Fatal(err)
 	}
 	<-time.After(time.Second)
 	begin := time.Now()
 	for range 10 {
-		if err := mic.ReadFrame(&f); err != nil {
+		if err := mic.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -294,18 +294,18 @@ func TestServerIsLost(t *testing.T) {
 				mic := mustSource(t, strings.Replace(spec, "two", "two.monitor", 1))
 				micErr, speakerErr := make(chan error, 1), make(chan error, 1)
 				go func() {
-					var f audio.Frame
+					f := make(audio.Frame, audio.FrameSamples)
 					var err error
 					for err == nil {
-						err = mic.ReadFrame(&f)
+						err = mic.ReadFrame(f)
 					}
 					micErr <- err
 				}()
 				go func() {
-					var f audio.Frame
+					f := make(audio.Frame, audio.FrameSamples)
 					var err error
 					for err == nil {
-						err = speaker.WriteFrame(&f)
+						err = speaker.WriteFrame(f)
 					}
 					speakerErr <- err
 				}()
@@ -350,13 +350,13 @@ func TestMiniaudio(t *testing.T) {
 	loud := 0
 	for i := range 100 {
 		f := tone(1000)
-		if err := speaker.WriteFrame(&f); err != nil {
+		if err := speaker.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}
-		if err := mic.ReadFrame(&f); err != nil {
+		if err := mic.ReadFrame(f); err != nil {
 			t.Fatal(err)
 		}
-		if i > 25 && level(&f) > 5000 {
+		if i > 25 && level(f) > 5000 {
 			loud++
 		}
 	}
@@ -368,8 +368,8 @@ func TestMiniaudio(t *testing.T) {
 	}
 	var lost *Error
 	for err == nil {
-		var f audio.Frame
-		err = mic.ReadFrame(&f)
+		f := make(audio.Frame, audio.FrameSamples)
+		err = mic.ReadFrame(f)
 	}
 	if !errors.As(err, &lost) {
 		t.Errorf("the server has died: %v", err)
@@ -409,7 +409,7 @@ func TestNoServer(t *testing.T) {
 
 // tone is a frame of a sine of an amplitude of 8000; hz is a multiple of 50.
 func tone(hz float64) audio.Frame {
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	for i := range f {
 		f[i] = int16(math.Round(8000 * math.Sin(2*math.Pi*hz*float64(i)/audio.SampleRate)))
 	}
@@ -417,7 +417,7 @@ func tone(hz float64) audio.Frame {
 }
 
 // level is the root of the mean square.
-func level(f *audio.Frame) float64 {
+func level(f audio.Frame) float64 {
 	sum := 0.0
 	for _, x := range f {
 		sum += float64(x) * float64(x)

@@ -69,7 +69,7 @@ func TestPulseServerIsHostile(t *testing.T) {
 				}
 			}()
 			t.Setenv("PULSE_SERVER", "unix:"+path)
-			_, err = openPulseSource("default")
+			_, err = openPulseSource("default", Options{})
 			if err == nil || errors.Is(err, errNoServer) {
 				t.Errorf("opening: %v", err)
 			}

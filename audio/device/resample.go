@@ -172,7 +172,7 @@ func bessel0(x float64) float64 {
 
 // fillFrame fills f from next, with silence behind the last sample; only
 // where there was none at all is it an error.
-func fillFrame(f *audio.Frame, next func() (float64, error)) error {
+func fillFrame(f audio.Frame, next func() (float64, error)) error {
 	for i := range f {
 		x, err := next()
 		if err != nil {

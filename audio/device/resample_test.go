@@ -96,8 +96,8 @@ func BenchmarkResample48k(b *testing.B) {
 	r := newResampler(48000, func() (float64, error) { return 1, nil })
 	b.ReportAllocs()
 	for b.Loop() {
-		var f audio.Frame
-		if err := fillFrame(&f, r.next); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := fillFrame(f, r.next); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func openTone(spec string, o Options) (audio.Source, error) {
 	amplitude := math.MaxInt16 * math.Pow(10, toneLevel/20.0)
 	turn := hz / audio.SampleRate // of the circle, a sample
 	at := 0.0
-	return newPacedSource(func(f *audio.Frame) error {
+	return newPacedSource(func(f audio.Frame) error {
 		for i := range f {
 			f[i] = int16(math.Round(amplitude * math.Sin(2*math.Pi*at)))
 			if at += turn; at >= 1 {

@@ -51,8 +51,8 @@ func readAll(file []byte) ([]int16, error) {
 	}
 	var pcm []int16
 	for {
-		var f audio.Frame
-		if err := fillFrame(&f, next); err != nil {
+		f := make(audio.Frame, audio.FrameSamples)
+		if err := fillFrame(f, next); err != nil {
 			if err == io.EOF {
 				err = nil
 			}
@@ -231,13 +231,13 @@ func TestWAVWritten(t *testing.T) {
 	}
 	s := sink.(*wavSink)
 	var want []int16
-	for i := range 2*wavRefresh + 10 {
-		var f audio.Frame
+	for i := range 2*wavRefresh/(2*audio.FrameSamples) + 10 {
+		f := make(audio.Frame, audio.FrameSamples)
 		for j := range f {
 			f[j] = int16(i*len(f) + j)
 		}
-		want = append(want, f[:]...)
-		if err := s.write(&f); err != nil {
+		want = append(want, f...)
+		if err := s.write(f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -266,8 +266,8 @@ func TestWAVWritten(t *testing.T) {
 	if whole := wavOf(wavPCM, 1, 8000, 16, littleEndian(want)); !bytes.Equal(b, whole) {
 		t.Error("it is not as a WAV file should be")
 	}
-	var f audio.Frame
-	if err := sink.WriteFrame(&f); !errors.Is(err, os.ErrClosed) {
+	f := make(audio.Frame, audio.FrameSamples)
+	if err := sink.WriteFrame(f); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }

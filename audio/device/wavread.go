@@ -53,7 +53,7 @@ func openWAV(path string, o Options) (audio.Source, error) {
 		file.Close()
 		return nil, &Error{Spec: path, Err: cause(err), Hint: "use a WAV file of PCM or G.711 sound, as most programs save it", File: true}
 	}
-	return newPacedSource(func(f *audio.Frame) error {
+	return newPacedSource(func(f audio.Frame) error {
 		err := fillFrame(f, next)
 		if err != nil && err != io.EOF {
 			err = &Error{Spec: path, Err: cause(err), File: true}

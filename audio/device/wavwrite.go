@@ -5,15 +5,13 @@ import (
 	"math"
 	"os"
 	"sync"
-	"time"
 
 	"securecall/audio"
 )
 
 const (
 	wavHeaderSize = 44
-	frameOctets   = 2 * audio.FrameSamples // of raw 16-bit sound
-	wavRefresh    = int(time.Second / audio.FrameDuration)
+	wavRefresh    = 2 * audio.SampleRate // octets, a second
 )
 
 // wavSink writes what is heard to a file, at the pace of a clock.
@@ -26,8 +24,8 @@ type wavSink struct {
 	closed   bool
 	seekable bool // the header can be completed later; not so in a FIFO
 	size     int64
-	frames   int // since the header was written
-	raw      [frameOctets]byte
+	unsaid   int // octets since the header was written
+	raw      []byte
 }
 
 // createWAV creates or empties a file as a speaker. It holds what was said in
@@ -39,7 +37,7 @@ func createWAV(path string, o Options) (audio.Sink, error) {
 	}
 	info, err := file.Stat()
 	s := &wavSink{
-		clock:    newClock(audio.FrameDuration, o),
+		clock:    newSinkClock(o),
 		path:     path,
 		file:     file,
 		seekable: err == nil && info.Mode().IsRegular(),
@@ -57,28 +55,28 @@ func createWAV(path string, o Options) (audio.Sink, error) {
 	return s, nil
 }
 
-func (s *wavSink) WriteFrame(f *audio.Frame) error {
+func (s *wavSink) WriteFrame(f audio.Frame) error {
 	if err := s.write(f); err != nil {
 		return err
 	}
 	return s.clock.wait()
 }
 
-func (s *wavSink) write(f *audio.Frame) error {
+func (s *wavSink) write(f audio.Frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return os.ErrClosed
 	}
-	putFrame(&s.raw, f)
-	n, err := s.file.Write(s.raw[:])
+	s.raw = appendFrame(s.raw[:0], f)
+	n, err := s.file.Write(s.raw)
 	s.size += int64(n)
 	if err != nil {
 		return s.failed(err)
 	}
 	// A process that is killed leaves a file that says less than it has, by a
 	// second at most, and never more.
-	if s.frames++; s.frames < wavRefresh {
+	if s.unsaid += n; s.unsaid < wavRefresh {
 		return nil
 	}
 	return s.refresh()
@@ -86,7 +84,7 @@ func (s *wavSink) write(f *audio.Frame) error {
 
 // refresh makes the header say how much sound follows.
 func (s *wavSink) refresh() error {
-	s.frames = 0
+	s.unsaid = 0
 	if !s.seekable {
 		return nil
 	}
@@ -116,15 +114,16 @@ func (s *wavSink) failed(err error) error {
 	return &Error{Spec: s.path, Err: cause(err), Hint: "look whether the disk is full", File: true}
 }
 
-// putFrame writes f as raw 16-bit little-endian samples.
-func putFrame(raw *[frameOctets]byte, f *audio.Frame) {
-	for i, x := range f {
-		binary.LittleEndian.PutUint16(raw[2*i:], uint16(x))
+// appendFrame appends f as raw 16-bit little-endian samples.
+func appendFrame(raw []byte, f audio.Frame) []byte {
+	for _, x := range f {
+		raw = binary.LittleEndian.AppendUint16(raw, uint16(x))
 	}
+	return raw
 }
 
-// takeFrame is the opposite of putFrame.
-func takeFrame(f *audio.Frame, raw *[frameOctets]byte) {
+// takeFrame is the opposite: raw holds all of f.
+func takeFrame(f audio.Frame, raw []byte) {
 	for i := range f {
 		f[i] = int16(binary.LittleEndian.Uint16(raw[2*i:]))
 	}

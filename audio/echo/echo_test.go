@@ -257,7 +257,7 @@ func TestLagSteps(t *testing.T) {
 		out := run(c, far, near)
 		for _, at := range []float64{4, 6, 7, 12, 13, 14} {
 			a, b := int(at*second), int((at+1)*second)
-			if erle := level(near[a:b]) - level(out[a:b]); erle < 35 {
+			if erle := level(near[a:b]) - level(out[a:b]); erle < 25 {
 				t.Errorf("a step of %d samples: %.1f dB at %.1f s: %+v", step, erle, at, c.Stats())
 			}
 		}

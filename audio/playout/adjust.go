@@ -16,19 +16,20 @@ const (
 	pausePower = 1 << 10
 	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
 
-	overtureSettled = 10  // Pops, as long as nothing but silence has come
-	settled         = 100 // Pops for which the delay is not made shorter after it grew, or at first: 2 s
-	patient         = 50  // Pops for which a little too much delay waits for a pause: 1 s
+	overtureSettled = audio.SampleRate / 5 // samples, as long as nothing but silence has come
+	settled         = 2 * audio.SampleRate // for which the delay is not made shorter after it grew, or at first
+	patient         = audio.SampleRate     // for which a little too much delay waits for a pause
+	rested          = audio.SampleRate / 5 // for which speech is left alone after it was shrunk
 )
 
 // adjuster decides when the speech is stretched or shrunk.
 type adjuster struct {
 	spoken  bool  // something was louder than a pause
 	loudest int64 // mean square of the loudest frames, slowly forgotten
-	calm    int   // Pops since the delay last had to grow
-	wanted  int   // Pops for which it has been to be shorter
+	calm    int   // samples since the delay last had to grow
+	wanted  int   // samples for which it has been to be shorter
 	pressed int   // Pops for which speech was refused as unlike itself
-	rest    int   // Pops until speech is shrunk again
+	rest    int   // samples until speech is shrunk again
 
 	pcm [audio.FrameSamples + pauseJump]int16
 }
@@ -38,9 +39,9 @@ const history = pauseJump
 
 // reshape fills f with stretched or shrunk sound if the delay should change
 // and the sound at hand is fit for it.
-func (b *Buffer) reshape(f *audio.Frame) bool {
+func (b *Buffer) reshape(f audio.Frame) bool {
 	a := &b.adjust
-	a.rest = max(0, a.rest-1)
+	a.rest = max(0, a.rest-b.frame)
 	grow, shrink := 0, 0
 	if b.arrivals.n > 0 {
 		grow, shrink = b.arrivals.grow-b.delay, b.delay-b.arrivals.shrink
@@ -53,19 +54,19 @@ func (b *Buffer) reshape(f *audio.Frame) bool {
 	if !a.spoken {
 		least = overtureSettled
 	}
-	if a.calm++; a.calm < least || shrink < negligible {
+	if a.calm += b.frame; a.calm < least || shrink < negligible {
 		a.wanted, a.pressed = 0, 0
 		b.listen()
 		return false
 	}
-	a.wanted++
+	a.wanted += b.frame
 	return b.shorter(f, shrink)
 }
 
 // listen keeps track of how loud speech is.
 func (b *Buffer) listen() {
 	a := &b.adjust
-	n := b.ring.run(b.next(), audio.FrameSamples)
+	n := b.ring.run(b.next(), b.frame)
 	b.ring.read(a.pcm[:n], b.next())
 	a.hear(a.pcm[:n])
 }
@@ -87,70 +88,70 @@ func (a *adjuster) hear(pcm []int16) (pause bool) {
 }
 
 // longer puts something in: what is heard again is what was heard just before.
-func (b *Buffer) longer(f *audio.Frame, grow int) bool {
+func (b *Buffer) longer(f audio.Frame, grow int) bool {
 	a := &b.adjust
 	at := b.next()
-	if b.ring.run(at-history, history+audio.FrameSamples) < history+audio.FrameSamples {
+	if b.ring.run(at-history, history+b.frame) < history+b.frame {
 		return false
 	}
-	pcm := a.pcm[:history+audio.FrameSamples]
+	pcm := a.pcm[:history+b.frame]
 	b.ring.read(pcm, at-history)
 	if a.hear(pcm) {
 		// Half a frame at most, or one would hear it repeated.
 		jump := -min(grow, pauseJump/2)
-		stretch.Splice(f[:], pcm, history, 0, jump, 0)
+		stretch.Splice(f, pcm, history, 0, jump, 0)
 		b.moved(jump)
 		return true
 	}
 	high := min(stretch.MaxJump, max(2*stretch.MinJump, grow+negligible/2))
-	cut, jump, likeness := a.best(pcm, history, -high, -stretch.MinJump)
+	cut, jump, likeness := a.best(pcm, history, b.frame, -high, -stretch.MinJump)
 	if !a.fit(likeness) {
 		return false
 	}
-	stretch.Splice(f[:], pcm, history, cut, jump, likeness)
+	stretch.Splice(f, pcm, history, cut, jump, likeness)
 	b.moved(jump)
 	return true
 }
 
 // shorter leaves something out.
-func (b *Buffer) shorter(f *audio.Frame, shrink int) bool {
+func (b *Buffer) shorter(f audio.Frame, shrink int) bool {
 	a := &b.adjust
 	at := b.next()
-	n := b.ring.run(at, audio.FrameSamples+pauseJump)
-	if n < audio.FrameSamples {
+	n := b.ring.run(at, b.frame+pauseJump)
+	if n < b.frame {
 		return false
 	}
 	pcm := a.pcm[:n]
 	b.ring.read(pcm, at)
-	spare := min(shrink, n-audio.FrameSamples)
+	spare := min(shrink, n-b.frame)
 	if a.hear(pcm) {
 		if spare < negligible {
 			return false
 		}
-		stretch.Splice(f[:], pcm, 0, 0, spare, 0)
+		stretch.Splice(f, pcm, 0, 0, spare, 0)
 		b.moved(spare)
 		return true
 	}
 	if spare < stretch.MinJump || a.rest > 0 || shrink < 3*audio.FrameSamples && a.wanted < patient {
 		return false
 	}
-	cut, jump, likeness := a.best(pcm, 0, stretch.MinJump, min(spare, stretch.MaxJump))
+	cut, jump, likeness := a.best(pcm, 0, b.frame, stretch.MinJump, min(spare, stretch.MaxJump))
 	if !a.fit(likeness) {
 		return false
 	}
-	stretch.Splice(f[:], pcm, 0, cut, jump, likeness)
+	stretch.Splice(f, pcm, 0, cut, jump, likeness)
 	b.moved(jump)
 	// The more is too much, the faster it goes: 100 ms in half a second, the
 	// last 20 ms in one.
-	a.rest = min(10, 10*3*audio.FrameSamples/shrink/2)
+	a.rest = min(rested, rested*3*audio.FrameSamples/shrink/2)
 	return true
 }
 
 // best looks for the most alike splice, at the beginning, the middle or the
 // end of the frame that starts at pcm[from].
-func (a *adjuster) best(pcm []int16, from, low, high int) (cut, jump int, likeness float64) {
+func (a *adjuster) best(pcm []int16, from, frame, low, high int) (cut, jump int, likeness float64) {
 	likeness = -2
-	for at := 0; at+stretch.Overlap <= audio.FrameSamples; at += stretch.Overlap / 2 {
+	for at := 0; at+stretch.Overlap <= frame; at += stretch.Overlap / 2 {
 		if j, l := stretch.Find(pcm, from+at, low, high); l > likeness {
 			cut, jump, likeness = at, j, l
 		}
@@ -176,8 +177,8 @@ func (a *adjuster) fit(likeness float64) bool {
 func (b *Buffer) moved(jump int) {
 	b.delay -= jump
 	if jump < 0 {
-		b.stats.Stretched += samples(-jump)
+		b.stats.Stretched += audio.Duration(-jump)
 	} else {
-		b.stats.Shrunk += samples(jump)
+		b.stats.Shrunk += audio.Duration(jump)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // A lag is how far the speaker's clock stood past a packet's timestamp at the
 // first Pop that could use the packet: the delay that would just have been
 // enough for it. The speaker's own unrest is therefore in it, and so is the
-// grid of 20 ms on which Pop comes: between two clocks that agree, lags differ
+// grid of frames on which Pop comes: between two clocks that agree, lags differ
 // by whole frames and the delay they ask for stands still.
 //
 // The distribution is an exact one, over a window: no more than the few largest
@@ -21,6 +21,8 @@ import (
 // sender's clock being off moves a window of 20 s by a few milliseconds; so
 // nothing else must follow it.
 type arrivals struct {
+	frame int // samples a Pop
+
 	lags  [window]int32
 	came  [window]int32         // the same to the sample, without the grid
 	times [window]time.Duration // since the stream began
@@ -142,7 +144,7 @@ func (a *arrivals) weigh(low, high int) {
 func (a *arrivals) clamp(delay, low, ceiling int) int {
 	floor := a.least
 	if more := a.mean + low - floor; low > 0 && more > 0 {
-		floor += (more + audio.FrameSamples - 1) / audio.FrameSamples * audio.FrameSamples
+		floor += (more + a.frame - 1) / a.frame * a.frame
 	}
 	return max(floor, min(ceiling, delay))
 }

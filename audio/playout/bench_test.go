@@ -15,14 +15,14 @@ func feed(force func(b *Buffer, i int)) (b *Buffer, step func()) {
 	p := Packet{Law: audio.PCMU}
 	octets := make([]byte, len(voice)/audio.FrameSamples*audio.FrameSamples)
 	audio.PCMU.Encode(octets, voice[:len(octets)])
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	i := 0
 	return b, func() {
 		at := i * audio.FrameSamples % len(octets)
 		p.Payload = octets[at : at+audio.FrameSamples]
 		b.Push(now, p)
 		force(b, i)
-		b.Pop(now.Add(frame/2), &f)
+		b.Pop(now.Add(frame/2), f)
 		p.Seq++
 		p.Timestamp += audio.FrameSamples
 		now = now.Add(frame)

@@ -16,7 +16,7 @@ func FuzzBuffer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		l := newLine(1)
 		now := l.begin
-		var out audio.Frame
+		out := make(audio.Frame, audio.FrameSamples)
 		last := l.b.Stats()
 		for len(in) >= 5 {
 			payload := make([]byte, int(in[4])*3)
@@ -31,7 +31,7 @@ func FuzzBuffer(f *testing.F) {
 				l.b.Recover(now, timestamp, law, payload)
 			}
 			for range in[3] >> 2 & 3 {
-				l.b.Pop(now, &out)
+				l.b.Pop(now, out)
 			}
 			if in[3] == 255 {
 				l.b.Reset()
@@ -59,7 +59,7 @@ func FuzzBuffer(f *testing.F) {
 			p := l.say()
 			l.b.Push(now, p)
 			now = now.Add(frame / 2)
-			l.b.Pop(now, &out)
+			l.b.Pop(now, out)
 			now = now.Add(frame / 2)
 			if i >= settling {
 				l.heard = append(l.heard, out[:]...)

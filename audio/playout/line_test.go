@@ -26,6 +26,7 @@ type line struct {
 	voice  []int16       // what is said, over and over
 	from   int           // where in it that begins
 	length int           // samples of a packet
+	frame  int           // and of what the speaker asks for
 	ppm    float64       // the sender's clock is slower by so much
 	phase  time.Duration // when the first packet is sent
 	copies int           // packets after which a redundant copy follows; 0: never
@@ -39,12 +40,15 @@ type line struct {
 	found []bool        // what Pop said
 }
 
-func newLine(seed uint64) *line {
+func newLine(seed uint64) *line { return newShortLine(seed, audio.FrameSamples) }
+
+// newShortLine is a line whose speaker asks for so many samples at once.
+func newShortLine(seed uint64, samples int) *line {
 	return &line{
-		b: New(Config{}), begin: time.Unix(1000, 0), rand: rand.New(rand.NewPCG(seed, 7)), voice: voice,
+		b: New(Config{Frame: samples}), frame: samples, begin: time.Unix(1000, 0), rand: rand.New(rand.NewPCG(seed, 7)), voice: voice,
 		seq: 65000, ts: 1<<32 - 20000, length: audio.FrameSamples, phase: 15 * time.Millisecond,
 		path: func(time.Duration) (time.Duration, bool) { return 0, false },
-		pops: func(i int) time.Duration { return time.Duration(i) * frame },
+		pops: func(i int) time.Duration { return audio.Duration(i * samples) },
 	}
 }
 
@@ -75,7 +79,7 @@ func (l *line) say() Packet {
 // talk makes the packets from one moment to another and sends them.
 func (l *line) talk(from, to time.Duration) (all []delivery) {
 	var before []Packet
-	step := time.Duration(float64(samples(l.length)) * (1 + l.ppm/1e6))
+	step := time.Duration(float64(audio.Duration(l.length)) * (1 + l.ppm/1e6))
 	for sent := from + l.phase; sent < to+l.phase; sent += step {
 		p := l.say()
 		d := delivery{p: p}
@@ -107,8 +111,8 @@ func (l *line) play(all []delivery, length time.Duration) {
 			}
 			all = all[1:]
 		}
-		var f audio.Frame
-		l.found = append(l.found, l.b.Pop(l.begin.Add(now), &f))
+		f := make(audio.Frame, l.frame)
+		l.found = append(l.found, l.b.Pop(l.begin.Add(now), f))
 		l.heard = append(l.heard, f[:]...)
 		l.waits += l.b.stats.Delay
 	}

@@ -36,6 +36,9 @@ type Packet struct {
 type Config struct {
 	Min time.Duration // never aim for less than this on average
 	Max time.Duration // never for more than this for the fastest: 500 ms if zero, and at most
+	// Frame is how many samples each Pop asks for; audio.FrameSamples if zero, half
+	// of it for packets of 10 ms.
+	Frame int
 }
 
 const (
@@ -61,6 +64,7 @@ const (
 
 // Buffer is the jitter buffer of one stream.
 type Buffer struct {
+	frame    int // samples a Pop
 	min, max int // samples
 	stats    Stats
 
@@ -110,13 +114,20 @@ func New(c Config) *Buffer {
 		c.Max = maxDelay
 	}
 	c.Min = max(0, min(c.Min, c.Max))
-	return &Buffer{min: count(c.Min), max: count(c.Max)}
+	if c.Frame <= 0 || c.Frame > audio.FrameSamples {
+		c.Frame = audio.FrameSamples
+	}
+	b := &Buffer{frame: c.Frame, min: audio.Samples(c.Min), max: audio.Samples(c.Max)}
+	b.arrivals.frame = b.frame
+	b.stats.Frame = audio.Duration(b.frame)
+	return b
 }
 
 // Reset makes the buffer ready for another stream (a new SSRC). The counters
 // go on.
 func (b *Buffer) Reset() {
-	*b = Buffer{min: b.min, max: b.max, stats: b.stats, popped: b.popped, conceal: b.conceal}
+	*b = Buffer{frame: b.frame, min: b.min, max: b.max, stats: b.stats, popped: b.popped, conceal: b.conceal}
+	b.arrivals.frame = b.frame
 }
 
 // next is the timestamp of what is played next.
@@ -187,7 +198,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload
 // been played a moment ago.
 func (b *Buffer) near(timestamp uint32, n int) bool {
 	ahead := int(int32(timestamp - b.next()))
-	return ahead >= -count(maxDelay) && ahead <= reach && b.ring.holds(timestamp, n)
+	return ahead >= -audio.Samples(maxDelay) && ahead <= reach && b.ring.holds(timestamp, n)
 }
 
 // jumped tells whether a packet from far away is one of a stream that goes on
@@ -236,7 +247,7 @@ func (b *Buffer) elapse(now time.Time, asked bool) {
 		return
 	}
 	b.stalled = !asked
-	frames := int(idle / audio.FrameDuration)
+	frames := int(idle / audio.Duration(b.frame))
 	if asked {
 		frames-- // is the one that is asked for
 	}
@@ -244,53 +255,53 @@ func (b *Buffer) elapse(now time.Time, asked bool) {
 		return
 	}
 	b.settle(now)
-	b.popped = b.popped.Add(time.Duration(frames) * audio.FrameDuration)
+	b.popped = b.popped.Add(audio.Duration(frames * b.frame))
 	if !b.begun {
 		return
 	}
-	b.clock += uint32(frames * audio.FrameSamples)
-	if oldest := b.next() - past; frames < ringSize/audio.FrameSamples {
+	b.clock += uint32(frames * b.frame)
+	if oldest := b.next() - past; frames < ringSize/b.frame {
 		b.ring.forget(oldest)
 	} else {
 		b.ring.clear(oldest)
 	}
 	if b.sounding {
 		// What comes next does not follow what was heard last.
-		var unheard audio.Frame
+		var unheard [audio.FrameSamples]int16
 		for range min(frames, catching) {
-			b.conceal.Missing(unheard[:])
+			b.conceal.Missing(unheard[:b.frame])
 		}
-		b.gap = min(b.gap+frames*audio.FrameSamples, past/2)
+		b.gap = min(b.gap+frames*b.frame, past/2)
 	}
 }
 
-// Pop fills f with the next 20 ms to be heard at now: speech, concealment, or
+// Pop fills f, of Config.Frame samples, with what is to be heard next, at now: speech, concealment, or
 // silence before the first packet and after a long gap. It reports whether f
 // holds received sound.
-func (b *Buffer) Pop(now time.Time, f *audio.Frame) bool {
+func (b *Buffer) Pop(now time.Time, f audio.Frame) bool {
 	b.elapse(now, true)
 	if !b.begun {
 		b.popped = now
-		*f = audio.Frame{}
+		clear(f)
 		return false
 	}
 	for i := range b.pending[:b.waiting] {
 		if p := &b.pending[i]; now.Sub(p.at) < marginal {
-			p.lag += audio.FrameSamples
+			p.lag += b.frame
 		}
 	}
 	b.settle(now)
 	b.popped = now
 	b.ring.forget(b.next() - past)
-	heard, sounding := audio.FrameSamples, b.sounding
+	heard, sounding := b.frame, b.sounding
 	if b.gap == 0 && b.reshape(f) {
-		b.conceal.Heard(f[:])
+		b.conceal.Heard(f)
 	} else {
 		heard = b.play(f)
 	}
-	b.clock += audio.FrameSamples
+	b.clock += uint32(b.frame)
 	if sounding {
-		lost := heard < audio.FrameSamples/2
+		lost := heard < b.frame/2
 		if lost {
 			b.stats.Lost++
 		}
@@ -300,7 +311,7 @@ func (b *Buffer) Pop(now time.Time, f *audio.Frame) bool {
 }
 
 // play fills f as it comes and returns how many samples are received ones.
-func (b *Buffer) play(f *audio.Frame) (heard int) {
+func (b *Buffer) play(f audio.Frame) (heard int) {
 	for i := 0; i < len(f); {
 		at := b.next() + uint32(i)
 		rest := f[i:]
@@ -323,7 +334,7 @@ func (b *Buffer) play(f *audio.Frame) (heard int) {
 		if b.sounding {
 			b.conceal.Missing(rest)
 			b.gap = min(b.gap+len(rest), past/2)
-			b.stats.Concealed += samples(len(rest))
+			b.stats.Concealed += audio.Duration(len(rest))
 		} else {
 			clear(rest)
 		}

@@ -87,9 +87,9 @@ func TestRecoverFillsHolesOnly(t *testing.T) {
 	b.Push(now, Packet{Seq: 3, Timestamp: 320, Payload: repeat(0x20, 160)})
 	var heard []int16
 	for range 12 {
-		var f audio.Frame
+		f := make(audio.Frame, audio.FrameSamples)
 		now = now.Add(frame)
-		b.Pop(now, &f)
+		b.Pop(now, f)
 		heard = append(heard, f[:]...)
 	}
 	want := slices.Concat(slices.Repeat([]int16{linear(0x20)}, 160), slices.Repeat([]int16{linear(0x30)}, 80))

@@ -18,9 +18,9 @@ func (b *Buffer) settle(now time.Time) {
 				continue
 			}
 			waited := now.Sub(p.at)
-			came := p.lag - count(waited)
+			came := p.lag - audio.Samples(waited)
 			if waited < marginal {
-				came -= audio.FrameSamples
+				came -= b.frame
 			}
 			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
 			more = more || p.lag > b.arrivals.grow
@@ -46,7 +46,7 @@ func (b *Buffer) settle(now time.Time) {
 		case ahead+p.n <= 0:
 			b.stats.Late++
 		default:
-			waits := samples(max(0, ahead)) + max(0, min(stall, now.Sub(p.at)))
+			waits := audio.Duration(max(0, ahead)) + max(0, min(stall, now.Sub(p.at)))
 			if b.stats.Delay == 0 {
 				b.stats.Delay = waits
 			}
@@ -54,7 +54,7 @@ func (b *Buffer) settle(now time.Time) {
 		}
 	}
 	if b.arrivals.n > 0 {
-		b.stats.Target = max(0, b.stats.Delay+samples(b.arrivals.grow-b.delay))
+		b.stats.Target = max(0, b.stats.Delay+audio.Duration(b.arrivals.grow-b.delay))
 	}
 }
 
@@ -63,7 +63,7 @@ func (b *Buffer) settle(now time.Time) {
 // for the fastest of the path it would leave no delay for all others. Some in a row
 // are timestamps that have leapt.
 func (b *Buffer) astray(lag int) bool {
-	if b.fresh || lag >= b.delay-count(maxDelay) {
+	if b.fresh || lag >= b.delay-audio.Samples(maxDelay) {
 		b.early = 0
 		return false
 	}
@@ -83,7 +83,7 @@ func (b *Buffer) catchesUp(now time.Time, came []arrival) bool {
 	for _, p := range came {
 		held += p.n
 	}
-	if held <= count(now.Sub(b.popped))+2*audio.FrameSamples {
+	if held <= audio.Samples(now.Sub(b.popped))+2*audio.FrameSamples {
 		b.returning = 0
 	}
 	return b.returning > 0
@@ -103,8 +103,8 @@ func (b *Buffer) settleFresh(came []arrival) {
 	}
 	b.delay = most + max(b.min, min(b.max, b.spread/2))
 	// Packets shorter than a frame: there is to be enough for a whole one.
-	if n := b.ring.run(b.next(), audio.FrameSamples); n > 0 && b.spread == 0 && b.min == 0 {
-		b.delay += audio.FrameSamples - n
+	if n := b.ring.run(b.next(), b.frame); n > 0 && b.spread == 0 && b.min == 0 {
+		b.delay += b.frame - n
 	}
 	b.fresh = b.returning > 0
 }
@@ -133,11 +133,11 @@ func (b *Buffer) follow() {
 	last, skipped := faster, faster+2*leisure // seen at least once while it is so
 	if b.gap > 0 {
 		last, skipped = leap, recent
-	} else if b.unweighed > 0 || b.arrivals.short > b.delay-audio.FrameSamples {
+	} else if b.unweighed > 0 || b.arrivals.short > b.delay-b.frame {
 		return
 	}
 	by, slowest := b.arrivals.leapt(last, skipped)
-	if by < audio.FrameSamples {
+	if by < b.frame {
 		return
 	}
 	if hole := b.ring.hole(b.next(), reach); b.gap > 0 && hole < reach {

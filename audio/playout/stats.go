@@ -2,12 +2,12 @@ package playout
 
 import (
 	"time"
-
-	"securecall/audio"
 )
 
 // Stats count packets and frames since New.
 type Stats struct {
+	Frame time.Duration // that each of the frames is long
+
 	Received   uint64 // packets pushed
 	Late       uint64 // arrived after their time had been played (RFC 3611: discarded)
 	Duplicated uint64
@@ -67,7 +67,3 @@ func (r *bursts) frame(s *Stats, lost bool) {
 		r.good = 0
 	}
 }
-
-func samples(n int) time.Duration { return time.Duration(n) * time.Second / audio.SampleRate }
-
-func count(d time.Duration) int { return int(d * audio.SampleRate / time.Second) }

@@ -73,8 +73,8 @@ func (c condition) call(seed uint64, said []int16) ([]int16, playout.Stats) {
 			b.Push(begin.Add(on[0].at), on[0].p)
 			on = on[1:]
 		}
-		var f audio.Frame
-		b.Pop(begin.Add(now), &f)
+		f := make(audio.Frame, audio.FrameSamples)
+		b.Pop(begin.Add(now), f)
 		heard = append(heard, f[:]...)
 	}
 	return heard, b.Stats()

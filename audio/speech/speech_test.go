@@ -34,8 +34,8 @@ func TestSourceGivesTheSamplesInRealTime(t *testing.T) {
 		source := speech.Source()
 		var heard []int16
 		for {
-			var f audio.Frame
-			err := source.ReadFrame(&f)
+			f := make(audio.Frame, audio.FrameSamples)
+			err := source.ReadFrame(f)
 			if errors.Is(err, io.EOF) {
 				break
 			}

@@ -45,7 +45,7 @@ func TestSpliceOfAPeriodicSound(t *testing.T) {
 		pcm := tone(1000, n)
 		for _, sign := range []int{-1, 1} {
 			jump, likeness := stretch.Find(pcm, 240, min(sign*stretch.MinJump, sign*stretch.MaxJump), max(sign*stretch.MinJump, sign*stretch.MaxJump))
-			var out audio.Frame
+			out := make(audio.Frame, audio.FrameSamples)
 			stretch.Splice(out[:], pcm, 200, 40, jump, likeness)
 			for i, s := range out {
 				if d := int(s) - int(pcm[200+i]); d < -30 || d > 30 {
@@ -89,7 +89,7 @@ func TestNoClicks(t *testing.T) {
 	for at := 400; at+600 < len(pcm); at += 97 {
 		for _, r := range [][2]int{{-stretch.MaxJump, -stretch.MinJump}, {stretch.MinJump, stretch.MaxJump}} {
 			jump, likeness := stretch.Find(pcm, at, r[0], r[1])
-			var out audio.Frame
+			out := make(audio.Frame, audio.FrameSamples)
 			stretch.Splice(out[:], pcm, at, 0, jump, likeness)
 			had, has := 0, 0
 			for i := at - 200; i < at+400; i++ {
@@ -132,7 +132,7 @@ func TestAnySound(t *testing.T) {
 			if jump < r[0] || jump > r[1] || !(likeness >= -1 && likeness <= 1) {
 				t.Errorf("%s: jump %d, likeness %v", name, jump, likeness)
 			}
-			var out audio.Frame
+			out := make(audio.Frame, audio.FrameSamples)
 			stretch.Splice(out[:], pcm, 280, 0, jump, likeness)
 			if name == "silence" || name == "constant" {
 				if !slices.Equal(out[:], pcm[:len(out)]) || likeness != 1 {
@@ -145,7 +145,7 @@ func TestAnySound(t *testing.T) {
 
 func TestDoesNotAllocate(t *testing.T) {
 	pcm := speech.Samples()[:1000]
-	var out audio.Frame
+	out := make(audio.Frame, audio.FrameSamples)
 	if n := testing.AllocsPerRun(100, func() {
 		jump, likeness := stretch.Find(pcm, 200, stretch.MinJump, stretch.MaxJump)
 		stretch.Splice(out[:], pcm, 200, 0, jump, likeness)
@@ -156,7 +156,7 @@ func TestDoesNotAllocate(t *testing.T) {
 
 func BenchmarkFindAndSplice(b *testing.B) {
 	pcm := speech.Samples()[8000:9000]
-	var out audio.Frame
+	out := make(audio.Frame, audio.FrameSamples)
 	b.ReportAllocs()
 	for b.Loop() {
 		jump, likeness := stretch.Find(pcm, 200, stretch.MinJump, stretch.MaxJump)

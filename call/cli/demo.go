@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -227,7 +228,7 @@ func newEar(file audio.Sink) *ear {
 	r.loud = make(chan audio.Frame, 50)
 	r.wg.Go(func() {
 		for f := range r.loud {
-			if speaker.WriteFrame(&f) != nil {
+			if speaker.WriteFrame(f) != nil {
 				break
 			}
 		}
@@ -237,11 +238,11 @@ func newEar(file audio.Sink) *ear {
 }
 
 // WriteFrame implements audio.Sink.
-func (r *ear) WriteFrame(f *audio.Frame) error {
-	r.samples = append(r.samples, f[:]...)
+func (r *ear) WriteFrame(f audio.Frame) error {
+	r.samples = append(r.samples, f...)
 	if r.loud != nil {
 		select {
-		case r.loud <- *f:
+		case r.loud <- slices.Clone(f):
 		default: // it is behind: let it skip
 		}
 	}

@@ -66,10 +66,10 @@ func (d deviceTest) play(o device.Options) error {
 	if err != nil {
 		return err
 	}
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	for range testPlays {
-		if err = tone.ReadFrame(&f); err == nil {
-			err = sink.WriteFrame(&f)
+		if err = tone.ReadFrame(f); err == nil {
+			err = sink.WriteFrame(f)
 		}
 		if err != nil {
 			sink.Close()
@@ -92,16 +92,16 @@ func (d deviceTest) hear(o device.Options) error {
 	}
 	defer source.Close()
 	var all, recent loudness
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	for n := range testHears {
-		if err := source.ReadFrame(&f); err != nil {
+		if err := source.ReadFrame(f); err != nil {
 			if err == io.EOF {
 				break
 			}
 			return err
 		}
-		all.add(&f)
-		recent.add(&f)
+		all.add(f)
+		recent.add(f)
 		if d.live && !d.json && n%testRedraw == testRedraw-1 {
 			fmt.Fprintf(d.out, "\r  %s %4.0f dBFS ", bar(recent.peakDB()), recent.peakDB())
 			recent = loudness{}
@@ -135,7 +135,7 @@ type loudness struct {
 	n         int
 }
 
-func (l *loudness) add(f *audio.Frame) {
+func (l *loudness) add(f audio.Frame) {
 	for _, s := range f {
 		v := math.Abs(float64(s)) / 32768
 		l.peak = max(l.peak, v)

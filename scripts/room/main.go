@@ -30,13 +30,13 @@ func main() {
 // run returns why it ended.
 func run(in io.Reader, out io.Writer) error {
 	r := newRoom()
-	var f audio.Frame
+	f := make(audio.Frame, audio.FrameSamples)
 	for {
-		if err := binary.Read(in, binary.NativeEndian, f[:]); err != nil {
+		if err := binary.Read(in, binary.NativeEndian, f); err != nil {
 			return err
 		}
-		r.hear(f[:])
-		if err := binary.Write(out, binary.NativeEndian, f[:]); err != nil {
+		r.hear(f)
+		if err := binary.Write(out, binary.NativeEndian, f); err != nil {
 			return err
 		}
 	}
