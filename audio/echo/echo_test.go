@@ -128,7 +128,7 @@ func TestDelayJumps(t *testing.T) {
 	copy(e[13*second:], sooner[13*second:])
 	near := mix(e, nil)
 	out := run(New(), far, near)
-	for _, at := range []int{4, 10, 17} {
+	for _, at := range []int{4, 8, 15} {
 		a, b := at*second, (at+2)*second
 		if erle := level(near[a:b]) - level(out[a:b]); erle < 30 {
 			t.Errorf("%.1f dB from %d to %d s", erle, at, at+2)
@@ -240,11 +240,11 @@ func BenchmarkCanceller(b *testing.B) {
 }
 
 // A sound server that has run dry for a moment goes on a few samples off: the echo
-// comes a millisecond sooner or later than before, now and then. That is no drift of
+// comes a millisecond sooner or later than before, or a frame, now and then. That is no drift of
 // clocks, and the room is still known.
 func TestLagSteps(t *testing.T) {
 	t.Parallel()
-	for _, step := range []int{-7, 8, 40} {
+	for _, step := range []int{-7, 8, 160, -250} {
 		far := talk(15, 0)
 		// Nobody speaks for four seconds, in which what was taken for drift shows.
 		clear(far[8*second : 12*second])
