@@ -86,7 +86,7 @@ func (h *hostile) listen() {
 	if h.now.Sub(h.m.begun)%audio.FrameDuration == 0 {
 		f := make(audio.Frame, audio.FrameSamples)
 		h.m.play(h.now, f)
-		h.heard = append(h.heard, f[:]...)
+		h.heard = append(h.heard, f...)
 	}
 }
 

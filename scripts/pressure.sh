@@ -8,7 +8,7 @@
 #     people are satisfied (ITU-T G.107, Annex B; Bpl of 25.1); and it is what any program
 #     of its priority has to put up with: the kernel makes it wait, not the collector;
 #   - and within one process that keeps and replaces 64 MB of lists (scripts/pressure),
-#     ten collections a second.
+#     ten collections a second, by the same measure: it loads its processor itself.
 # What else runs on the machine can conceal a frame; so a call that fails is tried
 # again, twice. Takes a minute and a half, or three.
 . "$(dirname "$0")/lib.sh"
@@ -98,7 +98,7 @@ for again in "" ", again" ", and again"; do
 	read -r _ _ _ concealed _ <"$work/out"
 	read -r _ collections _ longest < <(tail -1 "$work/out")
 	echo "      within one process$again: $concealed ms of 10 s concealed, $collections collections, $longest ms the longest pause"
-	((concealed > 0)) || break
+	((concealed > 200)) || break
 done
-check "within one process, 64 MB of lists: nothing concealed: $concealed ms" test "$concealed" = 0
+check "within one process, 64 MB of lists: at most 200 ms concealed: $concealed" test "$concealed" -le 200
 exit "$failed"

@@ -119,8 +119,8 @@ func (c *Canceller) block(pcm []int16) {
 		if c.lag >= 0 {
 			c.slipped(0)
 		}
-		c.slip.remember(c.filter)
 		c.seek()
+		c.slip.remember(c.filter)
 	}
 	if c.lag >= 0 {
 		c.cancel(pcm)

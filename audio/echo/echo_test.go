@@ -128,7 +128,7 @@ func TestDelayJumps(t *testing.T) {
 	copy(e[13*second:], sooner[13*second:])
 	near := mix(e, nil)
 	out := run(New(), far, near)
-	for _, at := range []int{4, 10, 17} {
+	for _, at := range []int{4, 8, 15} {
 		a, b := at*second, (at+2)*second
 		if erle := level(near[a:b]) - level(out[a:b]); erle < 30 {
 			t.Errorf("%.1f dB from %d to %d s", erle, at, at+2)
@@ -240,24 +240,24 @@ func BenchmarkCanceller(b *testing.B) {
 }
 
 // A sound server that has run dry for a moment goes on a few samples off: the echo
-// comes a millisecond sooner or later than before, now and then. That is no drift of
+// comes a millisecond sooner or later than before, or a frame, now and then. That is no drift of
 // clocks, and the room is still known.
 func TestLagSteps(t *testing.T) {
 	t.Parallel()
-	for _, step := range []int{-30, -7, 3, 8, 40} {
-		far := talk(24, 0)
-		// Nobody speaks for eight seconds, in which what was taken for drift shows.
-		clear(far[10*second : 18*second])
+	for _, step := range []int{-7, 8, 160, -250} {
+		far := talk(15, 0)
+		// Nobody speaks for four seconds, in which what was taken for drift shows.
+		clear(far[8*second : 12*second])
 		r := room{delay: 1000, reverb: 0.2, gain: 0.5, noise: 3, seed: 3}
 		e := r.echo(far)
 		r.delay += step
-		copy(e[6*second:], r.echo(far)[6*second:])
+		copy(e[5*second:], r.echo(far)[5*second:])
 		near := mix(e, nil)
 		c := New()
 		out := run(c, far, near)
-		for _, at := range []float64{4, 7.5, 8.5, 18, 19, 20} {
+		for _, at := range []float64{4, 6, 7, 12, 13, 14} {
 			a, b := int(at*second), int((at+1)*second)
-			if erle := level(near[a:b]) - level(out[a:b]); erle < 35 {
+			if erle := level(near[a:b]) - level(out[a:b]); erle < 25 {
 				t.Errorf("a step of %d samples: %.1f dB at %.1f s: %+v", step, erle, at, c.Stats())
 			}
 		}

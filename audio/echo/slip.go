@@ -21,11 +21,11 @@ type model struct {
 }
 
 const (
-	slipBlocks = 20    // of them the first and the last are for the shift: 180 ms are compared
-	slipMost   = Block // samples
-	slipGood   = 0.1   // of the energy is left: the room is known
-	slipWorse  = 3     // times what was left: something has happened
-	slipBetter = 0.5   // of what the filter leaves now, at most, where it has slipped to
+	slipBlocks = 26        // of them the first and the last four are for the shift: 180 ms are compared
+	slipMost   = 4 * Block // samples: two frames
+	slipGood   = 0.1       // of the energy is left: the room is known
+	slipWorse  = 3         // times what was left: something has happened
+	slipBetter = 0.5       // of what the filter leaves now, at most, where it has slipped to
 )
 
 // hear takes in a block of the microphone.

@@ -486,12 +486,12 @@ func TestStrayTimestamps(t *testing.T) {
 func TestPacketsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	const from = 100 // packets
-	for _, ahead := range []uint32{800, 3600, 4000, 4400, 5600, 7500} {
-		for _, n := range []int{1, 3, 10, 100} {
+	for _, ahead := range []uint32{800, 3600, 4400, 7500} {
+		for _, n := range []int{1, 3, 100} {
 			for _, instead := range []bool{false, true} {
 				l := newLine(1)
 				l.path = l.uniform(ms(60), ms(40))
-				all := l.talk(0, 20*time.Second)
+				all := l.talk(0, 10*time.Second)
 				for i := range n {
 					p := &all[from+i]
 					stray := Packet{Seq: p.p.Seq + 500, Timestamp: p.p.Timestamp + ahead, Law: audio.PCMA, Payload: make([]byte, 160)}
@@ -501,8 +501,12 @@ func TestPacketsOfTheFuture(t *testing.T) {
 						all = append(all, delivery{at: p.at + 1, p: stray})
 					}
 				}
-				l.play(all, 20*time.Second)
-				if s := l.b.Stats(); s.Lost > 60 || s.Target > ms(150) {
+				l.play(all, 10*time.Second)
+				most := uint64(60)
+				if n == 1 {
+					most = 5
+				}
+				if s := l.b.Stats(); s.Lost > most || s.Target > ms(150) {
 					t.Errorf("%d of them, %d samples ahead, instead of others %v: %+v", n, ahead, instead, s)
 				}
 			}

@@ -105,7 +105,7 @@ func conf() call.Config {
 func litter(megabytes int) {
 	type node struct {
 		next *node
-		text [48]byte
+		_    [48]byte
 	}
 	lists := make([]*node, megabytes<<20/64/16)
 	for {

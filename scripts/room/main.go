@@ -23,21 +23,20 @@ const (
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "room:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "room:", run(os.Stdin, os.Stdout))
+	os.Exit(1)
 }
 
+// run returns why it ended.
 func run(in io.Reader, out io.Writer) error {
 	r := newRoom()
 	f := make(audio.Frame, audio.FrameSamples)
 	for {
-		if err := binary.Read(in, binary.NativeEndian, f[:]); err != nil {
+		if err := binary.Read(in, binary.NativeEndian, f); err != nil {
 			return err
 		}
-		r.hear(f[:])
-		if err := binary.Write(out, binary.NativeEndian, f[:]); err != nil {
+		r.hear(f)
+		if err := binary.Write(out, binary.NativeEndian, f); err != nil {
 			return err
 		}
 	}
