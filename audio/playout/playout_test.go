@@ -514,6 +514,23 @@ func TestPacketsOfTheFuture(t *testing.T) {
 	}
 }
 
+// One among five, for as long as the call lasts, is as little.
+func TestPacketsOfTheFutureWithoutEnd(t *testing.T) {
+	for _, ahead := range []uint32{3600, 4800, 7500} {
+		l := newLine(1)
+		l.path = l.uniform(ms(60), ms(40))
+		all := l.talk(0, 10*time.Second)
+		for i := 100; i < 500; i += 5 {
+			p := Packet{Seq: all[i].p.Seq + 500, Timestamp: all[i].p.Timestamp + ahead, Law: audio.PCMA, Payload: make([]byte, 160)}
+			all = append(all, delivery{at: all[i].at + 1, p: p})
+		}
+		l.play(all, 10*time.Second)
+		if s := l.b.Stats(); s.Lost > 5 {
+			t.Errorf("%d samples ahead: %+v", ahead, s)
+		}
+	}
+}
+
 // A hundred times the packets that there should be, each of them new: they
 // cost their share of time and nothing else.
 func TestTooManyPackets(t *testing.T) {
