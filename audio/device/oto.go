@@ -19,6 +19,9 @@ const (
 	deviceRate = 48000
 	otoBuffer  = 40 * time.Millisecond // of the device
 	otoPoll    = 100 * time.Millisecond
+	// otoPatience is how long a frame may be late before Oto gets silence for it. What
+	// Oto holds lasts longer.
+	otoPatience = audio.FrameDuration / 2
 )
 
 // otoShared is Oto's context: there can be only one in a process, so it is
@@ -89,11 +92,15 @@ type otoSink struct {
 	timer   *time.Timer
 	end     *ending
 
-	mu     sync.Mutex
-	toRate *resampler // of the device
-	raw    []byte
-	left   []byte        // of raw: what has not been pulled
-	pulled chan struct{} // capacity 1: left has become empty
+	late *time.Timer // of the reader
+
+	mu      sync.Mutex
+	toRate  *resampler // of the device
+	raw     []byte
+	left    []byte        // of raw: what has not been pulled
+	playing bool          // a frame was written
+	pulled  chan struct{} // capacity 1: left has become empty
+	put     chan struct{} // capacity 1: left has been filled
 }
 
 func openOto(o Options) (audio.Sink, error) {
@@ -104,43 +111,70 @@ func openOto(o Options) (audio.Sink, error) {
 	s := newOtoSink(rate)
 	s.context = context
 	s.player = context.NewPlayer(s)
-	// Without this the player reads half a second ahead.
-	s.player.(oto.BufferSizeSetter).SetBufferSize(2 * (o.frame() * rate / audio.SampleRate))
+	// Without this the player reads half a second ahead. It is as much as the device
+	// takes at once, even if frames are shorter: what is missing would be silence.
+	s.player.(oto.BufferSizeSetter).SetBufferSize(2 * (audio.FrameSamples * rate / audio.SampleRate))
 	s.player.Play()
 	return s, nil
 }
 
 func newOtoSink(rate int) *otoSink {
-	timer := time.NewTimer(0)
-	timer.Stop()
 	return &otoSink{
 		poll:   time.NewTicker(otoPoll),
-		timer:  timer,
+		timer:  stoppedTimer(),
+		late:   stoppedTimer(),
 		end:    newEnding("default"),
 		toRate: newResampler(audio.SampleRate, rate, liveLowpass),
 		pulled: make(chan struct{}, 1),
+		put:    make(chan struct{}, 1),
 	}
 }
 
-// Read is called by Oto. There is always something to be heard: a frame that
-// has come too late leaves a gap of silence.
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(0)
+	t.Stop()
+	return t
+}
+
+// Read is called by Oto, from one goroutine at a time. There is always something to
+// be heard: a frame that has come too late leaves a gap of silence, and all after it
+// are that much later.
 func (s *otoSink) Read(p []byte) (int, error) {
+	n, playing := s.pull(p)
+	if n == 0 && playing {
+		s.late.Reset(otoPatience)
+		defer s.late.Stop()
+	}
+	for ; n == 0 && playing; n, _ = s.pull(p) {
+		select {
+		case <-s.put:
+		case <-s.end.closed:
+			playing = false
+		case <-s.late.C:
+			playing = false
+		}
+	}
 	select {
 	case <-s.end.closed:
 		return 0, io.EOF
 	default:
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.left) == 0 {
+	if n == 0 {
 		clear(p)
-		return len(p), nil
-	}
-	n := copy(p, s.left)
-	if s.left = s.left[n:]; len(s.left) == 0 {
-		wake(s.pulled)
+		n = len(p)
 	}
 	return n, nil
+}
+
+// pull takes what there is of a frame, and tells whether there ever was one.
+func (s *otoSink) pull(p []byte) (n int, playing bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = copy(p, s.left)
+	if s.left = s.left[n:]; n > 0 && len(s.left) == 0 {
+		wake(s.pulled)
+	}
+	return n, s.playing
 }
 
 func (s *otoSink) WriteFrame(f audio.Frame) error {
@@ -154,8 +188,9 @@ func (s *otoSink) WriteFrame(f audio.Frame) error {
 	for _, x := range f {
 		s.raw = s.toRate.appendSample(s.raw, x)
 	}
-	s.left = s.raw
+	s.left, s.playing = s.raw, true
 	s.mu.Unlock()
+	wake(s.put)
 	s.timer.Reset(stall)
 	defer s.timer.Stop()
 	for {
