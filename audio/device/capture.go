@@ -21,7 +21,10 @@ const (
 	// last: a microphone that nobody has listened to yet does not delay what it
 	// hears from then on.
 	unread = 2 * audio.FrameSamples
-	// steady is how many frames in a row show what is always left over.
+	// apart is how long a device is silent between what it delivers at once, in
+	// however many pieces.
+	apart = 3 * time.Millisecond
+	// steady is how many deliveries in a row show what always waits for the next.
 	steady = 25
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
 	worthwhile = audio.SampleRate / 250
@@ -40,16 +43,17 @@ type capture struct {
 	spec    string
 	release func() // stops the driver, which then pushes nothing more
 
-	mu  sync.Mutex
-	buf [unread + longest]int16
-	n   int // of buf
+	mu     sync.Mutex
+	buf    [unread + longest]int16
+	n      int       // of buf
+	pushed time.Time // when the device last gave sound
+	least  int       // of buf, what waited before each of the last deliveries
+	seen   int       // deliveries since least was begun
 
 	more   chan struct{} // capacity 1: something was pushed
 	timer  *time.Timer
 	last   time.Time // when the device last gave sound, or the first ReadFrame
 	silent bool      // the last frame was none of the device's
-	least  int       // of buf, what was left over after each of the last frames
-	taken  int       // frames since least was begun
 	end    *ending
 }
 
@@ -63,6 +67,11 @@ func newCapture(spec string) *capture {
 // nor allocates.
 func (c *capture) push(raw []byte) {
 	c.mu.Lock()
+	now := time.Now()
+	if now.Sub(c.pushed) >= apart {
+		c.catchUp()
+	}
+	c.pushed = now
 	if over := c.n - unread; over > 0 {
 		copy(c.buf[:], c.buf[over:c.n])
 		c.n = unread
@@ -84,7 +93,7 @@ func (c *capture) push(raw []byte) {
 func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n = 0
+	c.n, c.seen = 0, 0
 }
 
 // ReadFrame gives silence while a device is still being switched on, which may
@@ -129,7 +138,6 @@ func (c *capture) take(f audio.Frame) bool {
 	}
 	copy(f, c.buf[:])
 	c.drop(len(f))
-	c.catchUp()
 	return true
 }
 
@@ -138,17 +146,17 @@ func (c *capture) drop(samples int) {
 	c.n -= samples
 }
 
-// catchUp drops what every one of the last frames has left over: a device whose
-// first piece was a short one, or that once gave two at once, would be heard
-// that much later for ever.
+// catchUp drops what has waited for each of the last deliveries, since it did not
+// fill a frame: where a device's first piece was a short one, all sound would be heard
+// that much later for ever. It is told before each.
 func (c *capture) catchUp() {
-	if c.taken == 0 || c.n < c.least {
+	if c.seen == 0 || c.n < c.least {
 		c.least = c.n
 	}
-	if c.taken++; c.taken < steady {
+	if c.seen++; c.seen < steady {
 		return
 	}
-	c.taken = 0
+	c.seen = 0
 	if c.least >= worthwhile {
 		c.drop(c.least)
 	}

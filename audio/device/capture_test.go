@@ -41,19 +41,22 @@ func TestCaptureReframes(t *testing.T) {
 // what is always left over is dropped, once. A little more or less is not.
 func TestCaptureCatchesUp(t *testing.T) {
 	for first, want := range map[int]int{audio.FrameSamples - 8: 0, worthwhile: 0, worthwhile - 1: worthwhile - 1} {
-		c := newCapture("default")
-		c.last = time.Now()
-		c.push(make([]byte, 2*first))
-		f := make(audio.Frame, audio.FrameSamples)
-		for range 2 * steady {
-			c.push(make([]byte, 2*audio.FrameSamples))
-			if err := c.ReadFrame(f); err != nil {
-				t.Fatal(err)
+		synctest.Test(t, func(t *testing.T) {
+			c := newCapture("default")
+			c.last = time.Now()
+			c.push(make([]byte, 2*first))
+			f := make(audio.Frame, audio.FrameSamples)
+			for range 2 * steady {
+				time.Sleep(audio.FrameDuration)
+				c.push(make([]byte, 2*audio.FrameSamples))
+				if err := c.ReadFrame(f); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if c.n != want {
-			t.Errorf("a first piece of %d: %d samples are left over for ever", first, c.n)
-		}
+			if c.n != want {
+				t.Errorf("a first piece of %d: %d samples are left over for ever", first, c.n)
+			}
+		})
 	}
 }
 
@@ -245,4 +248,65 @@ func TestStartingMicrophoneIsSilent(t *testing.T) {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
+}
+
+// A device that delivers 20 ms at once, in pieces, the first one of them short: at
+// first each frame is completed by the next delivery only, 20 ms after most of it was
+// there; soon by its own. What was recorded is counted, so that a sample says when.
+func TestCaptureWaitsForNoDelivery(t *testing.T) {
+	for _, pieces := range [][]int{{160}, {1, 79, 1, 79}, {80, 80}, {159, 1}, {161, 159}} {
+		for _, first := range []int{1, 40, 79, 80, 120, 159, 160} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCapture("default")
+				c.release = func() {}
+				next := int16(0)
+				deliver := func(n int) {
+					pcm := make([]int16, n)
+					for i := range pcm {
+						next++
+						pcm[i] = next
+					}
+					c.push(littleEndian(pcm))
+				}
+				waits := make(chan int, 200) // samples between a frame's last and the newest
+				go func() {
+					f := make(audio.Frame, audio.FrameSamples)
+					for c.ReadFrame(f) == nil {
+						c.mu.Lock()
+						newest := next
+						c.mu.Unlock()
+						if f[159] != 0 {
+							waits <- int(newest - f[159])
+						}
+					}
+					close(waits)
+				}()
+				synctest.Wait()
+				deliver(first)
+				for range 100 {
+					time.Sleep(audio.FrameDuration)
+					for _, n := range pieces {
+						deliver(n)
+						synctest.Wait() // the reader is as quick as can be
+					}
+				}
+				c.Close()
+				all := []int{}
+				for w := range waits {
+					all = append(all, w)
+				}
+				// The newest when a frame is complete is its own last, or a piece more.
+				for i, w := range all[len(all)-40:] {
+					if w >= worthwhile+2 {
+						t.Fatalf("pieces %v, %d at first: %d samples wait behind frame %d of the last", pieces, first, w, i)
+					}
+				}
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if c.n >= worthwhile+2 {
+					t.Errorf("pieces %v, %d at first: %d samples wait for the next delivery", pieces, first, c.n)
+				}
+			})
+		}
+	}
 }
