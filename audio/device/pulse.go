@@ -25,6 +25,11 @@ var (
 	pulseMono = proto.ChannelMap{proto.ChannelMono}
 )
 
+const (
+	settling = 50 // frames, in which a stream that was just opened may run dry
+	often    = 3  // times, since each may: other programs, a machine that was asleep
+)
+
 // pulseName is how the server knows a device; it takes no name for the default.
 // As for every program of libpulse, the environment may name another one.
 func pulseName(spec, environment string) (string, error) {
@@ -60,7 +65,7 @@ func openPulseSource(spec string, o Options) (audio.Source, error) {
 	}
 	c := newCapture(spec)
 	c.release = conn.close
-	conn.serve(c.push, nil, c.end.lose)
+	conn.serve(handlers{data: c.push, lost: c.end.lose})
 	request := proto.CreateRecordStream{
 		SampleSpec:         pulseSpec,
 		ChannelMap:         pulseMono,
@@ -90,6 +95,12 @@ func pulseProps() proto.PropList {
 
 // A pulseSink plays to a sink of a PulseAudio server, at the pace at which the
 // server asks for more.
+//
+// The server asks when it has taken a frame, and takes the next a frame later. To write
+// at once would be to decide now about what is heard then: what arrives in between
+// would be a frame later. So the sink lets its user wait for half of that time. Where
+// the server runs dry again and again, since a scheduler is not as quick as that, it
+// waits for half as long from then on.
 type pulseSink struct {
 	spec   string
 	conn   *pulseConn
@@ -99,9 +110,15 @@ type pulseSink struct {
 	octets int // of a frame
 	raw    []byte
 
-	mu   sync.Mutex
-	room int           // octets that the server has asked for
-	more chan struct{} // capacity 1: it has asked
+	alarm alarm
+
+	mu     sync.Mutex
+	room   int           // octets that the server has asked for
+	asked  time.Time     // when that became a frame
+	hold   time.Duration // after which it is written
+	played int           // frames
+	dry    int           // times that the server has run dry since hold was chosen
+	more   chan struct{} // capacity 1: it has asked
 }
 
 func openPulseSink(spec string, o Options) (audio.Sink, error) {
@@ -121,9 +138,11 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		timer:  timer,
 		end:    newEnding(spec),
 		octets: 2 * o.frame(),
+		hold:   audio.Duration(o.frame()) / 2,
 		more:   make(chan struct{}, 1),
 	}
-	conn.serve(nil, s.wanted, s.end.lose)
+	s.alarm = newAlarm(o.KernelTimers, s.end.closed)
+	conn.serve(handlers{want: s.wanted, dry: s.ranDry, lost: s.end.lose})
 	target, least := pulseBuffer(s.octets)
 	request := proto.CreatePlaybackStream{
 		SampleSpec:         pulseSpec,
@@ -141,7 +160,7 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 	}
 	var reply proto.CreatePlaybackStreamReply
 	if err := conn.client.Request(&request, &reply); err != nil {
-		conn.close()
+		s.Close()
 		return nil, pulseFailure(err)
 	}
 	s.index = reply.StreamIndex
@@ -152,9 +171,25 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 // wanted is called by the connection's reader.
 func (s *pulseSink) wanted(octets int) {
 	s.mu.Lock()
+	if s.room < s.octets {
+		s.asked = time.Now()
+	}
 	s.room += octets
 	s.mu.Unlock()
 	wake(s.more)
+}
+
+// ranDry is called by the connection's reader.
+func (s *pulseSink) ranDry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.played < settling {
+		return
+	}
+	if s.dry++; s.dry == often {
+		s.dry = 0
+		s.hold /= 2
+	}
 }
 
 func (s *pulseSink) WriteFrame(f audio.Frame) error {
@@ -168,6 +203,7 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	s.raw = appendFrame(s.raw[:0], f)
 	s.mu.Lock()
 	s.room -= len(s.raw)
+	s.played++
 	s.mu.Unlock()
 	if err := s.conn.play(s.index, s.raw); err != nil {
 		s.end.lose(err)
@@ -186,7 +222,17 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 			return &Error{Spec: s.spec, Err: errStalled, Hint: lostHint}
 		}
 	}
+	if d := s.early(); d > 0 {
+		s.alarm.wait(d)
+	}
 	return nil
+}
+
+// early is for how long the next frame need not be written yet.
+func (s *pulseSink) early() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hold - time.Since(s.asked)
 }
 
 func (s *pulseSink) hasRoom() bool {
@@ -196,7 +242,10 @@ func (s *pulseSink) hasRoom() bool {
 }
 
 func (s *pulseSink) Close() error {
-	s.end.close(s.conn.close)
+	s.end.close(func() {
+		s.alarm.close()
+		s.conn.close()
+	})
 	return nil
 }
 

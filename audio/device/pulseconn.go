@@ -42,11 +42,9 @@ type pulseConn struct {
 	writes sync.Mutex
 	sound  []byte // a message of ours
 
-	mu   sync.Mutex
-	data func([]byte) // sound that was recorded
-	want func(int)    // octets that the server has room for
-	lost func(error)
-	err  error // what lost was or would have been told
+	mu sync.Mutex
+	handlers
+	err error // what lost was or would have been told
 
 	message bytes.Reader // what Read gives: one whole message
 	buf     []byte
@@ -149,15 +147,23 @@ func (c *pulseConn) greet() error {
 	return c.client.Request(&name, &proto.SetClientNameReply{})
 }
 
+// handlers are told what comes in; nil: nobody is.
+type handlers struct {
+	data func([]byte) // sound that was recorded
+	want func(int)    // octets that the server has room for
+	dry  func()       // it had nothing to play
+	lost func(error)
+}
+
 // serve names who is told what comes in. It is called once, before the first
 // stream is created.
-func (c *pulseConn) serve(data func([]byte), want func(int), lost func(error)) {
+func (c *pulseConn) serve(h handlers) {
 	c.mu.Lock()
-	c.data, c.want, c.lost = data, want, lost
+	c.handlers = h
 	err := c.err
 	c.mu.Unlock()
 	if err != nil {
-		lost(err)
+		h.lost(err)
 	}
 }
 
@@ -222,10 +228,11 @@ func (c *pulseConn) readMessage() error {
 }
 
 // takeSound takes what comes many times a second, recorded sound and the
-// server's wish for more to play, past the library, which would allocate it.
+// server's wish for more to play, past the library, which would allocate it; and
+// the news that it had none, which the library does not pass on.
 func (c *pulseConn) takeSound(message []byte) bool {
 	c.mu.Lock()
-	data, want := c.data, c.want
+	data, want, dry := c.data, c.want, c.dry
 	c.mu.Unlock()
 	body := message[pulseHeader:]
 	switch {
@@ -239,6 +246,11 @@ func (c *pulseConn) takeSound(message []byte) bool {
 		// message, stream, octets wanted.
 		if want != nil {
 			want(int(binary.BigEndian.Uint32(body[16:])))
+		}
+		return true
+	case len(body) >= 5 && binary.BigEndian.Uint32(body[1:]) == proto.OpUnderflow:
+		if dry != nil {
+			dry()
 		}
 		return true
 	}

@@ -136,7 +136,7 @@ func (a *arrivals) weigh(low, high int) {
 	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
-	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low, doubt), ceiling)
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), ceiling)
 }
 
 // clamp keeps the delay from low beyond what packets need on average, in whole
