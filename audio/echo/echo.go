@@ -53,7 +53,7 @@ const (
 	ahead    = 40      // samples of the filter before the lag that was found
 	recentre = 120     // samples by which the loudest of the room may be later, and the filter stays
 	step     = 2       // samples by which the lag moves at once, and not by drift
-	settled  = 40      // searches, 10 s, after which one in seldom is enough
+	settled  = 16      // searches, 4 s of far sound, after which one in seldom is enough
 	seldom   = 3       // so that two in a row, which agree, are a second apart
 	others   = 2       // searches in a row that find another lag, until it is believed
 
@@ -138,6 +138,10 @@ func (c *Canceller) seek() {
 		return
 	}
 	c.reference(c.second[:], len(c.second)-Block)
+	if energy(c.second[:]) < quiet*quiet*float64(len(c.second))/4 {
+		c.search.skip() // not a word that could be heard again
+		return
+	}
 	if lag := c.search.find(c.second[:]); lag >= 0 {
 		c.missed = 0
 		c.move(lag)

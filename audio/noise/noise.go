@@ -46,6 +46,8 @@ const (
 type Suppressor struct {
 	fft        *fft.Real
 	window     [span]float64
+	offset     [span]float64 // of the window: what an offset of 1 becomes
+	odd        bool          // the last block was not looked at
 	background background
 	presence   presence
 	gain       gain
@@ -73,6 +75,13 @@ func New() *Suppressor {
 	for i := range s.window {
 		s.window[i] /= math.Sqrt(sum) // a bin has the power of a sample of white noise
 	}
+	sum = 0
+	for _, w := range s.window {
+		sum += w
+	}
+	for i, w := range s.window {
+		s.offset[i] = w / sum
+	}
 	s.background.begin()
 	return s
 }
@@ -89,9 +98,16 @@ func (s *Suppressor) work(pcm []int16) {
 	for i, v := range pcm {
 		s.block[i] = float64(v)
 	}
-	s.look()
-	s.background.hear(&s.power)
+	copy(s.heard[:], s.heard[Block:])
+	copy(s.heard[len(s.heard)-Block:], s.block[:])
 	var gains []float64
+	s.odd = !s.odd && !s.background.present
+	if !s.odd {
+		s.look()
+	}
+	// As long as there is no background, every other block says as much: it stands for
+	// the next one too.
+	s.background.hear(&s.power)
 	if s.background.present {
 		level := &s.background.level
 		gains = s.gain.weigh(&s.power, level, s.presence.judge(&s.power, level))
@@ -104,16 +120,16 @@ func (s *Suppressor) work(pcm []int16) {
 
 // look takes the spectrum of what was heard last.
 func (s *Suppressor) look() {
-	copy(s.heard[:], s.heard[Block:])
-	copy(s.heard[len(s.heard)-Block:], s.block[:])
-	sum, offset := 0.0, 0.0
-	for i, w := range s.window {
-		s.in[i] = w * (s.heard[i+1] - flat*s.heard[i])
-		sum += w
-		offset += s.in[i]
+	offset := 0.0
+	before := s.heard[0]
+	for i, v := range s.heard[1:] {
+		x := s.window[i] * (v - flat*before)
+		before = v
+		s.in[i] = x
+		offset += x
 	}
-	for i, w := range s.window {
-		s.in[i] -= w * offset / sum
+	for i, w := range s.offset {
+		s.in[i] -= w * offset
 	}
 	s.fft.Forward(s.in[:], s.spectrum[:])
 	for k, v := range s.spectrum {

@@ -34,10 +34,12 @@ export SPEECH_A=$WORK/wav/speech.wav SPEECH_B=$WORK/wav/speech.wav
 trap '"$here/kit.sh" pulse.sh stop' EXIT
 rm -f "$WORK/out/results.tsv"
 
-while read -r name flags; do
-	[[ $name ]] || continue
-	if (($# > 0)) && [[ " $* " != *" $name "* ]]; then continue; fi
-	for ((seed = 1; seed <= seeds; seed++)); do
+# Seed by seed, so that what was done when it is interrupted is a whole table of
+# fewer seeds.
+for ((seed = 1; seed <= seeds; seed++)); do
+	while read -r name flags; do
+		[[ $name ]] || continue
+		if (($# > 0)) && [[ " $* " != *" $name "* ]]; then continue; fi
 		lane=0 pids=()
 		for client in linphone:zrtp baresip:srtp-mand securecall:pulse; do
 			# shellcheck disable=SC2086 # flags are words
@@ -49,6 +51,6 @@ while read -r name flags; do
 			wait "$pid" || echo "$name, seed $seed: a call failed; see $WORK/out/*.log" >&2
 		done
 		echo "$name, seed $seed: done" >&2
-	done
-done <<<"$conditions"
+	done <<<"$conditions"
+done
 "$here/table.py" "$WORK/out/results.tsv"
