@@ -436,7 +436,7 @@ func (c *core) stats() Stats {
 	}
 	s.Playout = m.buffer.Stats()
 	s.PlayoutDelay, s.Concealed = s.Playout.Delay, s.Playout.Concealed
-	s.Recovered = time.Duration(s.Playout.Recovered) * s.PacketTime
+	s.Recovered = s.Playout.Restored
 	if s.Playout.Frames > 0 {
 		way := s.connection()
 		s.MOS = way.MOS()

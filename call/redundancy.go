@@ -69,10 +69,11 @@ const (
 )
 
 // back is how many packets back the copies of a scheme are, the farthest first. In
-// a burst the next packet is lost too, and the ones after it less often.
+// a burst the next packet is lost too, and the ones after it less often; and the
+// farthest is always as far, so that the delay does not follow each burst.
 var back = [2][maxCopies + 1][]int{
 	{{}, {1}, {2, 1}, {3, 2, 1}},
-	{{}, {2}, {3, 1}, {3, 2, 1}},
+	{{}, {3}, {3, 1}, {3, 2, 1}},
 }
 
 func (s scheme) back() []int { return back[s.spread][s.copies] }

@@ -54,6 +54,16 @@ func (r *room) play(f audio.Frame) {
 	}
 }
 
+// think does what may wait until the frame that was recorded is on its way.
+func (r *room) think() {
+	if r == nil || r.canceller == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.canceller.Think()
+}
+
 // record works on what the microphone has heard. The order matters: what suppresses
 // noise is not linear, so that no canceller could learn the room behind it, and what
 // it leaves is what the level is measured of.

@@ -243,6 +243,7 @@ func (e *Endpoint) capture(r *running) {
 		if !r.stop.Load() && !e.send(r, f) {
 			return
 		}
+		r.room.think()
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"securecall/audio"
+	"securecall/audio/playout"
 	"securecall/audio/quality"
 )
 
@@ -86,8 +88,6 @@ const (
 	// receiver is the RX config: enhanced concealment (10), an adaptive jitter
 	// buffer (11), its adjustment rate not known (0) (RFC 3611, Section 4.7.6).
 	receiver = 0b10_11_0000
-	// jitterBufferMax is what package playout keeps its delay below, by default.
-	jitterBufferMax = 500 * time.Millisecond
 )
 
 // voipMetrics is what we hear of the peer. Frames of sound stand for its
@@ -101,14 +101,14 @@ func (c *core) voipMetrics(s *Stats) *rtcp.VoIPMetricsReportBlock {
 	frames := func(n float64) uint16 { return wireMillis(time.Duration(n * float64(s.Playout.Frame))) }
 	b := &rtcp.VoIPMetricsReportBlock{
 		SSRC:           c.peerSSRC,
-		LossRate:       fraction((lost - float64(s.Playout.Recovered)) / expected),
+		LossRate:       fraction((lost - max(0, float64(s.Playout.Recovered)-float64(s.Playout.Needless))) / expected),
 		DiscardRate:    fraction(float64(s.Playout.Late) / expected),
 		BurstDensity:   fraction(l.BurstDensity()),
 		GapDensity:     fraction(l.GapDensity()),
 		BurstDuration:  frames(l.BurstLength()),
 		GapDuration:    frames(l.GapLength()),
 		RoundTripDelay: wireMillis(s.RTT),
-		EndSystemDelay: wireMillis(s.PacketTime + s.PlayoutDelay),
+		EndSystemDelay: wireMillis(audio.Duration(m.frame) + s.PlayoutDelay), // of this end, both ways
 		SignalLevel:    unavailable,
 		NoiseLevel:     unavailable,
 		RERL:           unavailable,
@@ -119,8 +119,8 @@ func (c *core) voipMetrics(s *Stats) *rtcp.VoIPMetricsReportBlock {
 		MOSCQ:          unavailable,
 		RXConfig:       receiver,
 		JBNominal:      wireMillis(s.PlayoutDelay),
-		JBMaximum:      wireMillis(jitterBufferMax),
-		JBAbsMax:       wireMillis(jitterBufferMax),
+		JBMaximum:      wireMillis(playout.MaxDelay),
+		JBAbsMax:       wireMillis(playout.MaxDelay),
 	}
 	if s.MOS > 0 {
 		b.RFactor = uint8(math.Round(min(max(s.connection().R(), 0), 100)))

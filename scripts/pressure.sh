@@ -2,11 +2,10 @@
 # Does a pause of the garbage collector make a gap in the sound? Calls of real processes
 # over loopback, of speech that is compared with what was heard:
 #   - under memory pressure: GOGC=1 and GOMEMLIMIT below what the process needs, so that
-#     the collector runs all the time (gctrace counts it); nothing may be concealed;
-#   - with both processors loaded by programs that never wait, and with both at once: at
-#     most 2 % may be concealed. That costs 7 points of R and leaves it above 80, where
-#     people are satisfied (ITU-T G.107, Annex B; Bpl of 25.1); and it is what any program
-#     of its priority has to put up with: the kernel makes it wait, not the collector;
+#     the collector runs all the time (gctrace counts it): one frame may be concealed;
+#   - with both processors loaded by programs that never wait: 100 ms of 15 s;
+#   - with both at once: 2 %. That costs 7 points of R and leaves it above 80, where
+#     people are satisfied (ITU-T G.107, Annex B; Bpl of 25.1);
 #   - and within one process that keeps and replaces 64 MB of lists (scripts/pressure),
 #     ten collections a second, by the same measure: it loads its processor itself.
 # What else runs on the machine can conceal a frame; so a call that fails is tried
@@ -85,11 +84,11 @@ relieve() {
 busy=()
 
 pressed=(GOGC=1 GOMEMLIMIT=3MiB GODEBUG=gctrace=1)
-attempt 0 "as it is" GODEBUG=gctrace=1
-attempt 0 "memory pressure" "${pressed[@]}"
+attempt 20 "as it is" GODEBUG=gctrace=1
+attempt 20 "memory pressure" "${pressed[@]}"
 check "the collector did run: $collections times in 15 s" test "$collections" -ge 100
 load
-attempt 300 "$(nproc) processors loaded" GODEBUG=gctrace=1
+attempt 100 "$(nproc) processors loaded" GODEBUG=gctrace=1
 attempt 300 "both" "${pressed[@]}"
 relieve
 

@@ -18,9 +18,7 @@ func newAlarm(kernel bool, closed <-chan struct{}) alarm {
 			return a
 		}
 	}
-	timer := time.NewTimer(0)
-	timer.Stop()
-	return timerAlarm{timer, closed}
+	return timerAlarm{stoppedTimer(), closed}
 }
 
 type timerAlarm struct {

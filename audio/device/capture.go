@@ -58,9 +58,7 @@ type capture struct {
 }
 
 func newCapture(spec string) *capture {
-	timer := time.NewTimer(0)
-	timer.Stop()
-	return &capture{spec: spec, more: make(chan struct{}, 1), timer: timer, silent: true, end: newEnding(spec)}
+	return &capture{spec: spec, more: make(chan struct{}, 1), timer: stoppedTimer(), silent: true, end: newEnding(spec)}
 }
 
 // push takes 16-bit little-endian samples from the driver. It neither waits
@@ -129,6 +127,9 @@ func (c *capture) ReadFrame(f audio.Frame) error {
 	c.last, c.silent = time.Now(), false
 	return nil
 }
+
+// waits tells whether the last frame was silence in place of the device's sound.
+func (c *capture) waits() bool { return c.silent }
 
 func (c *capture) take(f audio.Frame) bool {
 	c.mu.Lock()

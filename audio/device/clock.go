@@ -63,3 +63,9 @@ func (c *clock) close() {
 		c.alarm.close()
 	})
 }
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(0)
+	t.Stop()
+	return t
+}

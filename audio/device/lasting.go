@@ -13,7 +13,7 @@ import (
 const (
 	reopenSoon = 500 * time.Millisecond // after a device was lost
 	reopenLate = 2 * time.Second        // as the waiting grows
-	trusted    = 50                     // frames, 1 s, after which a device counts as back
+	trusted    = time.Second            // of sound, after which a device counts as back
 )
 
 // lasting is a device that may be unplugged, or whose sound server may be started
@@ -25,7 +25,7 @@ type lasting[T io.Closer] struct {
 
 	// Of the goroutine that uses it.
 	lost bool // tell was told
-	good int  // frames since it was opened
+	good int  // samples since it was opened
 
 	mu     sync.Mutex
 	device T
@@ -50,9 +50,9 @@ func (l *lasting[T]) current() (T, bool) {
 	return l.device, l.have
 }
 
-// worked notes that a frame has passed. One that comes and goes is told once.
-func (l *lasting[T]) worked() {
-	if l.good++; l.lost && l.good >= trusted {
+// worked notes that samples have passed. One that comes and goes is told once.
+func (l *lasting[T]) worked(samples int) {
+	if l.good += samples; l.lost && audio.Duration(l.good) >= trusted {
 		l.lost = false
 		l.tell(nil)
 	}
@@ -140,7 +140,10 @@ func (s *lastingSource) ReadFrame(f audio.Frame) error {
 	if device, ok := s.current(); ok {
 		err := device.ReadFrame(f)
 		if err == nil {
-			s.worked()
+			// Silence in place of a device's sound does not show that it is back.
+			if d, ok := device.(interface{ waits() bool }); !ok || !d.waits() {
+				s.worked(len(f))
+			}
 			return nil
 		}
 		if !s.failed(err) {
@@ -173,7 +176,7 @@ func (s *lastingSink) WriteFrame(f audio.Frame) error {
 	if device, ok := s.current(); ok {
 		err := device.WriteFrame(f)
 		if err == nil {
-			s.worked()
+			s.worked(len(f))
 			return nil
 		}
 		if !s.failed(err) {

@@ -163,3 +163,28 @@ func TestLastingEnds(t *testing.T) {
 		s.Close()
 	})
 }
+
+// A device that opens and gives nothing is lost once, and never back.
+func TestSilentDeviceIsNotBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := func() (audio.Source, error) {
+			c := newCapture("dead")
+			c.release = func() {}
+			return c, nil
+		}
+		first, _ := open()
+		var told []error
+		s := LastingSource(first, open, func(lost error) { told = append(told, lost) }, Options{})
+		f := make(audio.Frame, audio.FrameSamples)
+		for begin := time.Now(); time.Since(begin) < time.Minute; {
+			if err := s.ReadFrame(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(told) != 1 || told[0] == nil {
+			t.Errorf("told %v", told)
+		}
+		s.Close()
+		synctest.Wait()
+	})
+}

@@ -130,12 +130,6 @@ func newOtoSink(rate int) *otoSink {
 	}
 }
 
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(0)
-	t.Stop()
-	return t
-}
-
 // Read is called by Oto, from one goroutine at a time. There is always something to
 // be heard: a frame that has come too late leaves a gap of silence, and all after it
 // are that much later.

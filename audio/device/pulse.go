@@ -26,6 +26,9 @@ var (
 )
 
 const (
+	// pulseMost is the most that a server is given at once, in octets: two seconds.
+	pulseMost = 4 * audio.SampleRate
+
 	settling = 50 // frames, in which a stream that was just opened may run dry
 	often    = 3  // times, since each may: other programs, a machine that was asleep
 )
@@ -112,13 +115,14 @@ type pulseSink struct {
 
 	alarm alarm
 
-	mu     sync.Mutex
-	room   int           // octets that the server has asked for
-	asked  time.Time     // when that became a frame
-	hold   time.Duration // after which it is written
-	played int           // frames
-	dry    int           // times that the server has run dry since hold was chosen
-	more   chan struct{} // capacity 1: it has asked
+	mu      sync.Mutex
+	room    int           // octets that the server has asked for
+	asked   time.Time     // when that became a frame
+	hold    time.Duration // after which it is written
+	played  int           // frames
+	dry     int           // times that the server has run dry of late,
+	lastDry int           // and the frames played by the last of them
+	more    chan struct{} // capacity 1: it has asked
 }
 
 func openPulseSink(spec string, o Options) (audio.Sink, error) {
@@ -130,12 +134,10 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(0)
-	timer.Stop()
 	s := &pulseSink{
 		spec:   spec,
 		conn:   conn,
-		timer:  timer,
+		timer:  stoppedTimer(),
 		end:    newEnding(spec),
 		octets: 2 * o.frame(),
 		hold:   audio.Duration(o.frame()) / 2,
@@ -164,7 +166,7 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		return nil, pulseFailure(err)
 	}
 	s.index = reply.StreamIndex
-	s.wanted(int(reply.Missing))
+	s.wanted(int(min(reply.Missing, pulseMost)))
 	return s, nil
 }
 
@@ -174,7 +176,7 @@ func (s *pulseSink) wanted(octets int) {
 	if s.room < s.octets {
 		s.asked = time.Now()
 	}
-	s.room += octets
+	s.room = min(s.room+octets, pulseMost)
 	s.mu.Unlock()
 	wake(s.more)
 }
@@ -186,6 +188,10 @@ func (s *pulseSink) ranDry() {
 	if s.played < settling {
 		return
 	}
+	if s.played-s.lastDry > 60*settling {
+		s.dry = 0
+	}
+	s.lastDry = s.played
 	if s.dry++; s.dry == often {
 		s.dry = 0
 		s.hold /= 2

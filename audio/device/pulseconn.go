@@ -245,7 +245,7 @@ func (c *pulseConn) takeSound(message []byte) bool {
 		// Each number has an octet for its type before it: kind, number of the
 		// message, stream, octets wanted.
 		if want != nil {
-			want(int(binary.BigEndian.Uint32(body[16:])))
+			want(int(min(binary.BigEndian.Uint32(body[16:]), pulseMost)))
 		}
 		return true
 	case len(body) >= 5 && binary.BigEndian.Uint32(body[1:]) == proto.OpUnderflow:

@@ -10,22 +10,23 @@ import (
 // phase of their cross-correlation (Knapp and Carter, "The generalized
 // correlation method for estimation of time delay", 1976), at half the rate.
 type search struct {
-	fft   *fft.FFT
-	z     []complex128
-	far   [searchFar]float64 // newest last
-	near  [searchFar]float64 // the first part of it, then zeros
-	x, y  []complex128       // spectra
-	cross []complex128       // of the last seconds
-	lags  [2][searchFar]float64
-	fill  int // of near
+	fft    *fft.FFT
+	z      []complex128
+	far    [searchFar]float64      // newest last
+	near   [2 * searchNear]float64 // what is looked at, and what has come since
+	looked [searchFar]float64      // the first of near, then zeros
+	x, y   []complex128            // spectra
+	cross  []complex128            // of the last seconds
+	lags   [2][searchFar]float64
+	fill   int // of near
 
 	lag      int // where the peak was
 	repeated int // how often in a row
 }
 
 const (
-	searchFar  = 4096 // at 4 kHz: 1 s
-	searchNear = 1024 // 256 ms
+	searchFar  = 4096           // at 4 kHz: 1 s
+	searchNear = 25 * Block / 2 // 250 ms
 	reachBack  = searchFar - searchNear
 
 	memory   = 0.7 // of a search, for the next
@@ -48,11 +49,14 @@ func (s *search) add(near []float64) bool {
 		s.near[s.fill+i] = (near[2*i] + near[2*i+1]) / 2
 	}
 	s.fill += n
-	return s.fill+n > searchNear
+	return s.fill >= searchNear
 }
 
-// skip forgets the microphone instead of finding.
-func (s *search) skip() { s.fill = 0 }
+// over is by how many samples, at the full rate, more has come than find looks at.
+func (s *search) over() int { return 2 * (s.fill - searchNear) }
+
+// skip goes on without finding: what has come since belongs to the next.
+func (s *search) skip() { s.fill = copy(s.near[:], s.near[searchNear:s.fill]) }
 
 // forget drops what was heard before.
 func (s *search) forget() {
@@ -61,11 +65,11 @@ func (s *search) forget() {
 }
 
 // find returns the lag in samples at the full rate; negative: none is clear. far
-// is the sound of the last second: of it the last was played when the last of
-// the microphone was recorded, but for the lag.
+// is the sound of a second: of it the last was played when the last of
+// the microphone that is looked at was recorded, but for the lag.
 func (s *search) find(far []float64) float64 {
-	fill := s.fill
-	s.fill = 0
+	const fill = searchNear // always, since cross adds up
+	defer s.skip()
 	for i := range s.far {
 		s.far[i] = (far[2*i] + far[2*i+1]) / 2
 	}
@@ -76,8 +80,8 @@ func (s *search) find(far []float64) float64 {
 	if energy < 100*searchFar {
 		return -1
 	}
-	clear(s.near[fill:])
-	s.fft.Both(s.z, s.far[:], s.near[:], s.x, s.y)
+	copy(s.looked[:fill], s.near[:fill])
+	s.fft.Both(s.z, s.far[:], s.looked[:], s.x, s.y)
 	loud := 0.0
 	for k := range s.x {
 		loud += abs2(s.x[k])

@@ -30,6 +30,7 @@ type Canceller struct {
 	heard  int64           // samples of Near
 	begun  bool
 	base   int64 // of played, when heard was 0
+	due    bool  // a search is
 
 	lag    int // of the echo, in samples; -1: not known
 	skew   skew
@@ -55,6 +56,7 @@ const (
 	step     = 2       // samples by which the lag moves at once, and not by drift
 	settled  = 16      // searches, 4 s of far sound, after which one in seldom is enough
 	seldom   = 3       // so that two in a row, which agree, are a second apart
+	overdue  = 4       // blocks for which a search waits for Think
 	others   = 2       // searches in a row that find another lag, until it is believed
 
 	quiet   = 30.0 // RMS of far sound that makes no echo
@@ -95,9 +97,28 @@ func (c *Canceller) Near(pcm []int16) {
 	if c.base+c.heard > c.played+ringSize/4 {
 		c.base = c.played - c.heard
 	}
+	// Clocks that differ make the lag smaller for ever, and none below zero is found.
+	switch {
+	case c.lag >= 0 && float64(c.lag)+c.drift < Block:
+		c.shift(ringSize / 16)
+	case c.lag < 0 && c.played > c.base+c.heard+ringSize/32:
+		c.base = c.played - c.heard - int64(len(pcm))
+		c.search.forget()
+	}
 	for ; len(pcm) >= Block; pcm = pcm[Block:] {
 		c.block(pcm[:Block])
 	}
+}
+
+// shift counts Near n samples later: the lag is as much larger, and all else the same.
+func (c *Canceller) shift(n int) {
+	c.base += int64(n)
+	c.lag += n
+	c.other += float64(n)
+	for i := range c.skew.n {
+		c.skew.lag[i] += float64(n)
+	}
+	c.search.forget()
 }
 
 // reference fills far with what was played lag samples before near.
@@ -115,18 +136,30 @@ func (c *Canceller) block(pcm []int16) {
 	for i, v := range pcm {
 		c.in[i] = float64(v)
 	}
-	if c.search.add(c.in[:]) {
-		if c.lag >= 0 {
-			c.slipped(0)
-		}
-		c.seek()
-		c.slip.remember(c.filter)
+	if c.due && c.search.over() >= overdue*Block {
+		c.Think()
 	}
+	c.due = c.search.add(c.in[:]) || c.due
 	if c.lag >= 0 {
 		c.cancel(pcm)
+		c.slip.hear(c.in[:])
 	}
-	c.slip.hear(c.in[:])
 	c.heard += Block
+}
+
+// Think does what may wait until a frame is on its way: the searches, which take
+// longer while somebody speaks, and when a packet leaves must not tell that. Where
+// it is not called, Near does it when it is next due.
+func (c *Canceller) Think() {
+	if !c.due {
+		return
+	}
+	c.due = false
+	if c.lag >= 0 {
+		c.slipped(0)
+	}
+	c.seek()
+	c.slip.remember(c.filter)
 }
 
 // seek looks for the lag; less often where there was nothing to be found for a
@@ -137,7 +170,7 @@ func (c *Canceller) seek() {
 		c.search.skip()
 		return
 	}
-	c.reference(c.second[:], len(c.second)-Block)
+	c.reference(c.second[:], len(c.second)+c.search.over())
 	if energy(c.second[:]) < quiet*quiet*float64(len(c.second))/4 {
 		c.search.skip() // not a word that could be heard again
 		return

@@ -116,6 +116,7 @@ func run(c *Canceller, far, near []int16) []int16 {
 	for i := 0; i+n <= len(far); i += n {
 		c.Far(far[i : i+n])
 		c.Near(out[i : i+n])
+		c.Think()
 	}
 	return out
 }

@@ -37,7 +37,7 @@ type arrivals struct {
 }
 
 const (
-	window  = 1 << 10 // packets
+	window  = 1 << 11 // packets: 20 s of 10 ms each
 	longest = 20 * time.Second
 	// In its first second a stream is not yet what it will be: sound devices are
 	// being opened, paths chosen. That is forgotten sooner; and before the first

@@ -41,8 +41,10 @@ type Config struct {
 	Frame int
 }
 
+// MaxDelay is the most that a Buffer ever delays the fastest packets.
+const MaxDelay = 500 * time.Millisecond
+
 const (
-	maxDelay   = 500 * time.Millisecond
 	maxPayload = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 
 	// A packet that comes this shortly before it is needed might as well have
@@ -110,8 +112,8 @@ type arrival struct {
 
 // New returns an empty buffer.
 func New(c Config) *Buffer {
-	if c.Max <= 0 || c.Max > maxDelay {
-		c.Max = maxDelay
+	if c.Max <= 0 || c.Max > MaxDelay {
+		c.Max = MaxDelay
 	}
 	c.Min = max(0, min(c.Min, c.Max))
 	if c.Frame <= 0 || c.Frame > audio.FrameSamples {
@@ -170,7 +172,9 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 	pcm := b.decoded[:len(p.Payload)]
 	p.Law.Decode(pcm, p.Payload)
 	b.ring.store(p.Timestamp, pcm)
-	if !known {
+	if known {
+		b.stats.Needless++
+	} else {
 		b.note(now, p.Timestamp, len(pcm), false)
 	}
 }
@@ -198,7 +202,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload
 // been played a moment ago.
 func (b *Buffer) near(timestamp uint32, n int) bool {
 	ahead := int(int32(timestamp - b.next()))
-	return ahead >= -audio.Samples(maxDelay) && ahead <= reach && b.ring.holds(timestamp, n)
+	return ahead >= -audio.Samples(MaxDelay) && ahead <= reach && b.ring.holds(timestamp, n)
 }
 
 // jumped tells whether a packet from far away is one of a stream that goes on

@@ -42,6 +42,7 @@ func (b *Buffer) settle(now time.Time) {
 		switch {
 		case p.copied && ahead+p.n > 0:
 			b.stats.Recovered++
+			b.stats.Restored += audio.Duration(p.n)
 		case p.copied:
 		case ahead+p.n <= 0:
 			b.stats.Late++
@@ -63,7 +64,7 @@ func (b *Buffer) settle(now time.Time) {
 // for the fastest of the path it would leave no delay for all others. Some in a row
 // are timestamps that have leapt.
 func (b *Buffer) astray(lag int) bool {
-	if b.fresh || lag >= b.delay-audio.Samples(maxDelay) {
+	if b.fresh || lag >= b.delay-audio.Samples(MaxDelay) {
 		b.early = 0
 		return false
 	}

@@ -13,9 +13,11 @@ type Stats struct {
 	Duplicated uint64
 	Reordered  uint64 // in time, but behind a packet with a higher number
 	Recovered  uint64 // redundant copies that filled something
+	Needless   uint64 // packets that came after such a copy of theirs
 	Refused    uint64 // nothing that could be played (length, far away in time)
 	Lost       uint64 // frames played without: concealed, or silence
 
+	Restored  time.Duration // sound that redundant copies brought in time
 	Concealed time.Duration // substitution instead of sound that was not there
 	Stretched time.Duration // added to speech
 	Shrunk    time.Duration // taken out of speech

@@ -48,6 +48,11 @@ def main():
             delay, lsd, cpu = values[p]
             cells.append("none" if None in values[p] else f"{delay:.0f} · {lsd:.2f} · {cpu / 1000:.2f}")
         print(f"| {c} | {len(rows[c, OURS]) // 2} | " + " | ".join(cells) + " |")
+        for name, value in zip(("delay", "lsd", "cpu"), values.get(OURS, [None] * 3)):
+            if value is None:
+                behind.append(f"{c}: no {name} of ours")
+        if len({len(rows[c, p]) for p in clients}) > 1:
+            behind.append(f"{c}: not as many calls of each")
         for p in clients:
             for name, ours, theirs in zip(("delay", "lsd", "cpu"), values[OURS] if OURS in values else [], values[p]):
                 if p == OURS or ours is None or theirs is None:

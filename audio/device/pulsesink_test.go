@@ -1,0 +1,98 @@
+package device
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jfreymuth/pulse/proto"
+
+	"securecall/audio"
+)
+
+// The sink has the next frame decided half a frame after the server has asked for
+// it, and sooner once the server has run dry again and again.
+func TestPulseSinkIsJustInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, server := net.Pipe()
+		go func() { _, _ = io.Copy(io.Discard, server) }()
+		c := &pulseConn{conn: ours, stream: newStream(ours)}
+		s := &pulseSink{
+			conn: c, timer: stoppedTimer(), end: newEnding("x"),
+			octets: 2 * audio.FrameSamples, hold: audio.FrameDuration / 2, more: make(chan struct{}, 1),
+		}
+		s.alarm = newAlarm(false, s.end.closed)
+		c.serve(handlers{want: s.wanted, dry: s.ranDry, lost: s.end.lose})
+		s.wanted(2 * audio.FrameSamples)
+		f := make(audio.Frame, audio.FrameSamples)
+		const dryAt = settling + 5
+		for n := range settling + 10 {
+			if n == 5 || n == dryAt { // what was only just opened may run dry
+				for range often {
+					c.takeSound(underflow())
+				}
+			}
+			time.AfterFunc(audio.FrameDuration, func() { s.wanted(2 * audio.FrameSamples) })
+			begin := time.Now()
+			if err := s.WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			want := audio.FrameDuration * 3 / 2
+			if n >= dryAt {
+				want = audio.FrameDuration * 5 / 4
+			}
+			if took := time.Since(begin); took != want {
+				t.Fatalf("frame %d: the next is wanted after %v, and not %v", n, took, want)
+			}
+		}
+		s.Close()
+		server.Close()
+	})
+}
+
+// Now and then in a long call is not again and again.
+func TestPulseSinkForgetsThatItRanDry(t *testing.T) {
+	s := &pulseSink{hold: 10 * time.Millisecond}
+	for range 3 * often {
+		s.played += 100 * settling
+		s.ranDry()
+	}
+	if s.hold != 10*time.Millisecond {
+		t.Errorf("%v", s.hold)
+	}
+}
+
+// underflow is a server's word that it had nothing to play.
+func underflow() []byte {
+	b := make([]byte, pulseHeader)
+	binary.BigEndian.PutUint32(b[4:], pulseControl)
+	b = binary.BigEndian.AppendUint32(append(b, 'L'), proto.OpUnderflow)
+	return append(b, make([]byte, 10)...)
+}
+
+// Whatever a server says to a stream, what is kept of it is bounded.
+func FuzzTakeSound(f *testing.F) {
+	f.Add(make([]byte, pulseHeader+20))
+	f.Add(underflow())
+	request := append(make([]byte, pulseHeader), 'L', 0, 0, 0, proto.OpRequest, 'L', 0, 0, 0, 0, 'L', 0, 0, 0, 0, 'L', 0xff, 0xff, 0xff, 0xff)
+	binary.BigEndian.PutUint32(request[4:], pulseControl)
+	f.Add(request)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		if len(message) < pulseHeader {
+			return
+		}
+		c, s := newCapture("x"), &pulseSink{octets: 2 * audio.FrameSamples, more: make(chan struct{}, 1)}
+		conn := &pulseConn{handlers: handlers{data: c.push, want: s.wanted, dry: s.ranDry}}
+		for range 3 {
+			if !conn.takeSound(message) {
+				ours(message)
+			}
+		}
+		if c.n > len(c.buf) || s.room < 0 || s.room > pulseMost {
+			t.Fatalf("%d samples, room for %d octets", c.n, s.room)
+		}
+	})
+}
