@@ -90,6 +90,22 @@ func TestSealedForm(t *testing.T) {
 	}
 }
 
+// A peer that seals more than it may.
+func TestSealedTooLong(t *testing.T) {
+	k := Keys{Receive: [32]byte{1}}
+	c, err := NewChannel(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := chacha20poly1305.New(k.Receive[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, nonce := make([]byte, numberSize), make([]byte, chacha20poly1305.NonceSize)
+	fails(t, c, aead.Seal(number, nonce, make([]byte, MaxPlain+1), nil), ErrSealed)
+	opens(t, c, aead.Seal(number, nonce, make([]byte, MaxPlain), nil), string(make([]byte, MaxPlain)))
+}
+
 // The same text twice gives nothing to see.
 func TestSealedDiffer(t *testing.T) {
 	a, b := channels(t)

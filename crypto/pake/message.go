@@ -8,8 +8,6 @@ const (
 	pointSize   = 65
 	confirmSize = 32
 
-	uncompressed = 4 // SEC 1: how a point that is not compressed begins
-
 	// MaxMessage is the size in bytes of the longest message of an exchange.
 	MaxMessage = 1 + pointSize
 )
@@ -46,8 +44,8 @@ func (k kind) role() Role {
 
 func (k kind) message(body []byte) []byte { return append([]byte{byte(k)}, body...) }
 
-// parse checks kind and length, and of a share how it begins: one point has one
-// encoding.
+// parse checks kind and length. One point has one encoding of 65 bytes: SEC 1's
+// hybrid form is none that nistec reads.
 func parse(message []byte) (k kind, body []byte, err error) {
 	if len(message) == 0 {
 		return 0, nil, ErrMalformed
@@ -55,7 +53,7 @@ func parse(message []byte) (k kind, body []byte, err error) {
 	k, body = kind(message[0]), message[1:]
 	switch k {
 	case shareA, shareB:
-		if len(body) == pointSize && body[0] == uncompressed {
+		if len(body) == pointSize {
 			return k, body, nil
 		}
 	case confirmA, confirmB:
