@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	filippo.io/bigmod v0.1.0
+	filippo.io/nistec v0.0.4
 	github.com/cloudflare/circl v1.6.5
 	github.com/gen2brain/malgo v0.11.24
 	github.com/hajimehoshi/oto/v2 v2.4.3
