@@ -49,6 +49,7 @@ func Dial(ctx context.Context, bind, peer netip.AddrPort) (Path, error) {
 		return nil, fmt.Errorf("%w to %v: %w", ErrNoRoute, addr, cause(err))
 	}
 	enlarge(conn)
+	expedite(conn)
 	socket, err := newSocket(conn)
 	if err != nil {
 		conn.Close()

@@ -53,6 +53,7 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 		p.local = netip.AddrPortFrom(bind.Addr(), p.local.Port())
 	}
 	enlarge(p.conn)
+	expedite(p.conn)
 	if bind.Addr().IsUnspecified() {
 		p.origins = newOrigins(p.conn, bind.Addr().Is6())
 	}

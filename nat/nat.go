@@ -3,8 +3,8 @@
 // further Paths behind the same interface; the call never knows how its path
 // came about.
 //
-// The package opens sockets and asks the system's resolver; it starts no
-// goroutine. nat/memnet has Paths in memory for tests.
+// The package opens sockets, which mark what they send as expedited forwarding
+// (DSCP 46), and asks the system's resolver; it starts no goroutine. nat/memnet has Paths in memory for tests.
 package nat
 
 import (
