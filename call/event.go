@@ -17,13 +17,15 @@ type Listening struct {
 	Addrs []netip.AddrPort // to dial
 }
 
-// Dialing: the first packet goes out.
+// Dialing: the first packet goes out to an address of the peer. Where it has
+// several, the next is tried 200 ms later if nobody has answered.
 type Dialing struct {
 	Peer string // as the caller named it
 	Addr netip.AddrPort
 }
 
-// Refused: an ICMP refusal came back; dialling goes on.
+// Refused: an ICMP refusal came back from an address, for the first time;
+// dialling goes on.
 type Refused struct{ Addr netip.AddrPort }
 
 // PathChanged is the event "path".

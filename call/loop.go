@@ -56,7 +56,7 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 // over tells whether Run may return, and with what.
 func (e *Endpoint) over() (Ended, bool) {
 	switch {
-	case e.last != nil && (e.peer.IsValid() || e.conf.Once):
+	case e.last != nil && (!e.listens() || e.conf.Once):
 		// Calls that were told busy are cut short here: their BYE went out once.
 		return *e.last, true
 	case !e.stopping || len(e.calls) > 0:
@@ -89,7 +89,7 @@ func (e *Endpoint) take(d datagram) {
 			return
 		}
 	}
-	r.core.Receive(d.at, d.kind, b)
+	r.core.Receive(d.at, d.kind, d.from, b)
 	e.settle(time.Now(), r)
 }
 
@@ -99,7 +99,7 @@ func (e *Endpoint) take(d datagram) {
 func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 	for _, r := range e.calls {
 		c := r.core
-		if c.remote != from {
+		if !c.hears(from) {
 			continue
 		}
 		if c.caller || k == kindOther || k == kindSTUN {
@@ -122,11 +122,11 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		e.reroute()
 	}
 	for {
-		b, ok := c.NextPacket()
+		b, to, ok := c.NextPacket()
 		if !ok {
 			break
 		}
-		if err := e.path.WritePacket(b, c.remote); err != nil && !errors.Is(err, nat.ErrRefused) {
+		if err := e.path.WritePacket(b, to); err != nil && !errors.Is(err, nat.ErrRefused) {
 			c.drops.add(dropUnsent)
 		}
 	}

@@ -80,9 +80,22 @@ func (c *core) unpin(now time.Time) {
 	case c.phase != agreeing || c.session.Proven():
 	case c.others && c.restarts < maxRestarts:
 		c.restart(now)
+	case c.stuck(now) && c.restarts < maxRestarts:
+		c.shunned, c.shunnedTill = c.remote, now.Add(shunLimit)
+		c.restart(now)
 	default:
 		c.at[timerPinned] = now.Add(pinnedLimit)
 	}
+}
+
+// stuck tells whether the peer may well be at another of the addresses that were
+// called, and somebody writes Hellos in the name of this one.
+func (c *core) stuck(now time.Time) bool {
+	limit := settledLimit
+	if c.session.Begun() {
+		limit *= 2
+	}
+	return len(c.peers) > 1 && now.Sub(c.greetedAt) >= limit
 }
 
 // isHello tells whether a datagram that was dropped is a whole ZRTP Hello.
@@ -108,7 +121,7 @@ func (c *core) restart(now time.Time) {
 	}
 	c.restarts++
 	for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
-		c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
+		c.post(bytes.Clone(b)) // the Error that the other side must see
 	}
 	c.session.Close()
 	if err := c.newSession(); err != nil {
@@ -135,6 +148,10 @@ func (c *core) callOurselves(now time.Time) {
 // says another now, and we go on as if nothing had been.
 func (c *core) greet(now time.Time, h zrtp.PeerHello) {
 	c.greeted, c.client, c.peerSSRC = true, h.Client, h.SSRC
+	c.greetedAt = now
+	if c.caller {
+		c.remote = c.asking
+	}
 	c.at[timerForeign] = time.Time{}
 	if c.caller {
 		c.at[timerPinned] = now.Add(pinnedLimit)
@@ -228,7 +245,7 @@ func (c *core) secured(now time.Time) {
 	if g := c.conf.guesses; g != nil {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
-	c.tell(PathChanged{Kind: "direct", Local: c.local, Remote: c.remote})
+	c.tell(PathChanged{Kind: "direct", Local: c.path.Source(c.remote), Remote: c.remote})
 	c.tell(c.security)
 	if !c.decide(now) {
 		return

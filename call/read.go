@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"securecall/nat"
@@ -20,7 +21,7 @@ func (e *Endpoint) read() {
 			return
 		case errors.Is(err, nat.ErrRefused):
 			e.free.Put(buf)
-			if !e.tell(note{kind: noteRefused}) {
+			if !e.tell(note{kind: noteRefused, from: from}) {
 				return
 			}
 			continue
@@ -34,7 +35,7 @@ func (e *Endpoint) read() {
 			}
 			continue
 		}
-		if e.peer.IsValid() && from != e.peer {
+		if !e.listens() && !slices.Contains(e.peers, from) {
 			e.drops.add(dropStranger)
 			e.free.Put(buf)
 			continue

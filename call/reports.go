@@ -57,7 +57,7 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 		c.end(now, ReasonFault, fmt.Errorf("srtcp: %w", err))
 		return
 	}
-	c.packets = append(c.packets, b)
+	c.post(b)
 }
 
 // receiveRTCP opens one SRTCP packet and takes what it says.

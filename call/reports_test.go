@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"securecall/crypto/zrtp/wire"
+	"securecall/nat/memnet"
 )
 
 // secureCore is a caller's core that has keys and waits for the answer, and
@@ -18,7 +19,7 @@ func secureCore(tb testing.TB, now time.Time) (*core, *media) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c, err := newCore(&conf, wire.ZID{1}, netip.AddrPort{}, netip.AddrPort{}, true)
+	c, err := newCaller(&conf, wire.ZID{1}, memnet.New(1).Path(address(1)), []netip.AddrPort{{}}, "")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func FuzzReceiveRTCP(f *testing.F) {
 			return // no RTCP at all, or of another SSRC
 		}
 		for range 3 { // the repeats are replays
-			c.Receive(now, kindRTCP, b)
+			c.Receive(now, kindRTCP, c.remote, b)
 		}
 		for range 100 {
 			now = now.Add(100 * time.Millisecond)

@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,8 @@ type note struct {
 	run   *running
 	media *media
 	ends  ends
-	which string // mic, speaker
+	from  netip.AddrPort // who refused; not valid: the system does not say
+	which string         // mic, speaker
 	err   error
 }
 
@@ -122,11 +124,14 @@ func (e *Endpoint) heed(now time.Time, n note) {
 	r := n.run
 	switch n.kind {
 	case noteRefused:
-		if r = e.slot; r == nil || e.refused || r.core.phase != agreeing {
+		if !n.from.IsValid() && len(e.peers) > 0 {
+			n.from = e.peers[0]
+		}
+		if r = e.slot; r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
 			return
 		}
-		e.refused = true
-		r.core.tell(Refused{Addr: e.peer})
+		e.refused[n.from] = true
+		r.core.tell(Refused{Addr: n.from})
 	case noteHeard:
 		i := slices.IndexFunc(e.calls, func(r *running) bool { return r.core.media == n.media })
 		if i < 0 {

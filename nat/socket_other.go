@@ -5,12 +5,16 @@ package nat
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 )
 
 // A socket is a UDP socket, as package net has it.
-type socket struct{ conn *net.UDPConn }
+type socket struct {
+	conn   *net.UDPConn
+	failed atomic.Bool // an error was told, and the reader is to look at the queue (dial.go)
+}
 
-func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn}, nil }
+func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn: conn}, nil }
 
 // read waits for a datagram. One goroutine at a time reads.
 func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, err error) {

@@ -60,11 +60,11 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return p.fail(err)
 	}
-	path, peer, err := reach(c.Context, s.bind, host)
+	path, peers, err := reach(c.Context, s.bind, host)
 	if err != nil {
 		return p.fail(err)
 	}
-	e, err := call.NewDialer(s.config(q, p.tty != nil), path, peer, typed)
+	e, err := call.NewDialer(s.config(q, p.tty != nil), path, peers, typed)
 	if err != nil {
 		path.Close()
 		return p.fail(err)

@@ -48,7 +48,7 @@ func TestEndings(t *testing.T) {
 		{Reason: call.ReasonNotPossible, Err: &device.Error{Spec: "x.wav", Err: errors.New("not a WAV file"), File: true}},
 		{Reason: call.ReasonInterrupted},
 	} {
-		s := &screen{results: &b, talk: &b, errors: &b, caller: true, current: 1, remote: netip.MustParseAddrPort("203.0.113.7:5004")}
+		s := &screen{results: &b, talk: &b, errors: &b, caller: true, current: 1, tried: []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:5004")}}
 		fmt.Fprintf(&b, "[%d]\n", e.Reason)
 		s.show(time.Time{}, 1, e)
 	}
