@@ -32,6 +32,7 @@ const (
 	wordDeclined word = 0x03
 	wordBusy     word = 0x04
 	wordHangup   word = 0x05
+	wordDialled  word = 0x06 // by a caller: whoever has dialled him too is in the call
 
 	wordLosses word = 0x20 // a lossReport
 )

@@ -325,7 +325,7 @@ func (c *core) fire(now time.Time, t timer) {
 		c.tell(Fault{Err: errNotZRTP, Hint: "trying on until --timeout"})
 	case timerHeard:
 		if c.phase == ringing {
-			c.begin(now)
+			c.begin(now, false)
 		}
 	case timerPinned:
 		c.unpin(now)

@@ -30,7 +30,7 @@ type Refused struct{ Addr netip.AddrPort }
 
 // PathChanged is the event "path".
 type PathChanged struct {
-	Kind          string // direct, punched, relayed
+	Kind          string // direct, punched (both have dialled), relayed
 	Local, Remote netip.AddrPort
 }
 
@@ -84,7 +84,7 @@ type Incoming struct {
 type Ringing struct{}
 
 // Answered: both sides may speak.
-type Answered struct{}
+type Answered struct{ Mutual bool } // nobody had to answer: both had dialled
 
 // Muted: our microphone is closed (silence is sent), or open again.
 type Muted struct{ On bool }

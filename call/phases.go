@@ -257,7 +257,9 @@ func (c *core) secured(now time.Time) {
 		c.say(now, wordRinging)
 	case !c.ours():
 		// A plain ZRTP endpoint has no call control: it has answered.
-		c.begin(now)
+		c.begin(now, false)
+	default:
+		c.say(now, wordDialled)
 	}
 }
 
@@ -276,11 +278,11 @@ func (c *core) answer(now time.Time) {
 		return
 	}
 	c.say(now, wordAnswered)
-	c.begin(now)
+	c.begin(now, false)
 }
 
-// begin is the moment from which both sides may speak.
-func (c *core) begin(now time.Time) {
+// begin is the moment from which both sides may speak. mutual: both have dialled.
+func (c *core) begin(now time.Time, mutual bool) {
 	c.phase, c.answered = talking, now
 	c.at[timerTimeout] = time.Time{}
 	c.at[timerStats] = now.Add(statsInterval)
@@ -289,7 +291,7 @@ func (c *core) begin(now time.Time) {
 		c.at[timerDuration] = now.Add(c.conf.Duration)
 	}
 	c.tookPlace()
-	c.tell(Answered{})
+	c.tell(Answered{Mutual: mutual})
 }
 
 // drain ends the call once what the microphone gave has been heard.

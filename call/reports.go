@@ -160,7 +160,11 @@ func (c *core) hear(now time.Time, m message) {
 	case wordRinging:
 		c.tell(Ringing{})
 	case wordAnswered:
-		c.begin(now)
+		c.begin(now, false)
+	case wordDialled:
+		// Each has asked for this call, and so nobody has to be asked again.
+		c.tell(PathChanged{Kind: "punched", Local: c.path.Source(c.remote), Remote: c.remote})
+		c.begin(now, true)
 	case wordDeclined:
 		c.end(now, ReasonDeclined, nil)
 	case wordBusy:

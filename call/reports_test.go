@@ -75,7 +75,7 @@ func TestClockThatJumps(t *testing.T) {
 	now := time.Now()
 	c, _ := secureCore(t, now)
 	c.media.begun = now
-	c.begin(now)
+	c.begin(now, false)
 	c.media.hears(now.Add(20 * time.Second))
 	if got := c.media.lastHeard().Sub(now); got != 20*time.Second {
 		t.Errorf("heard after %v", got)

@@ -26,6 +26,9 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.wait(at, "waiting for a call")
 	case call.Dialing:
+		if id != s.current {
+			s.tried = nil
+		}
 		s.caller, s.current = true, id
 		s.tried = append(s.tried, e.Addr)
 		if len(s.tried) > 1 {
@@ -73,9 +76,12 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
 		s.ringing, s.talking, s.muted = false, true, false
-		what := "answered: you can speak now"
-		if s.guarded {
-			what = "answered"
+		what := "answered"
+		if e.Mutual {
+			what = "the other side has dialled you too"
+		}
+		if !s.guarded {
+			what += ": you can speak now"
 		}
 		s.say(s.talk, "%s%s", what, s.keyHint())
 		s.wait(at, "in the call")
