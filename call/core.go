@@ -61,6 +61,7 @@ const (
 	timerDuration              // Config.Duration
 	timerDrain                 // after the microphone's end
 	timerBye                   // the next BYE
+	timerPath                  // a challenge to an address is to be sent again, or was not answered
 	timers
 )
 
@@ -108,6 +109,8 @@ type core struct {
 	foreign   bool // something that is not ZRTP came
 
 	media   *media // nil until keys are there
+	roam    roaming
+	kind    string // of path, as told
 	control control
 	copies  redundancy
 	spoke   bool        // the peer has said something through call control
@@ -136,10 +139,12 @@ type core struct {
 	events          []Event
 }
 
-// outgoing is a datagram and where it goes.
+// outgoing is a datagram and where it goes: under the limit of a place, if that is
+// not nil.
 type outgoing struct {
-	b  []byte
-	to netip.AddrPort
+	b     []byte
+	to    netip.AddrPort
+	place *place
 }
 
 // source tells from where we send to an address: a nat.Path.
@@ -222,6 +227,8 @@ func (c *core) Receive(now time.Time, k kind, from netip.AddrPort, b []byte) {
 	c.asking = from
 	switch {
 	case c.phase == ended:
+	case k == kindRTCP && c.media != nil && (from == c.remote || c.follows()):
+		c.receiveRTCP(now, from, b)
 	case c.remote.IsValid() && from != c.remote: // another of the addresses that were tried, too late
 	case from == c.shunned && now.Before(c.shunnedTill):
 	case k == kindZRTP:
@@ -235,8 +242,6 @@ func (c *core) Receive(now time.Time, k kind, from netip.AddrPort, b []byte) {
 		c.pump(now)
 		c.hurry(now)
 		c.foreign = c.foreign || err != nil && !c.greeted
-	case k == kindRTCP && c.media != nil:
-		c.receiveRTCP(now, b)
 	case k == kindSTUN:
 		c.foreign = true
 		c.drops.add(dropSTUN)
@@ -346,6 +351,9 @@ func (c *core) fire(now time.Time, t timer) {
 		c.leave(now, ReasonNormal, wordHangup, nil)
 	case timerBye:
 		c.bye(now)
+	case timerPath:
+		c.probe(now)
+		c.challenge(now)
 	}
 }
 
@@ -395,12 +403,15 @@ func (c *core) NextPacket() ([]byte, netip.AddrPort, bool) {
 		}
 		return b, c.there(), true
 	}
-	if len(c.packets) == 0 {
-		return nil, netip.AddrPort{}, false
+	for len(c.packets) > 0 {
+		p := c.packets[0]
+		c.packets = c.packets[1:]
+		if p.place == nil || p.place.takes(len(p.b)) {
+			return p.b, p.to, true
+		}
+		c.drops.add(dropThrottled)
 	}
-	p := c.packets[0]
-	c.packets = c.packets[1:]
-	return p.b, p.to, true
+	return nil, netip.AddrPort{}, false
 }
 
 // seek sends a Hello to each address that was tried before, and to one more: the
@@ -414,9 +425,6 @@ func (c *core) seek(hello []byte) ([]byte, netip.AddrPort, bool) {
 	c.spreading, c.spread = hello, c.peers[1:c.tried]
 	return hello, c.peers[0], true
 }
-
-// post queues a datagram to the peer.
-func (c *core) post(b []byte) { c.packets = append(c.packets, outgoing{b, c.there()}) }
 
 // there is where the peer is or, before it has said Hello, whoever it is whose
 // datagram we answer.

@@ -32,7 +32,8 @@ type Endpoint struct {
 	free     sync.Pool     // of *[maxDatagram]byte
 
 	// routes is read by the reader for each packet and replaced by control.
-	routes atomic.Pointer[map[route]*media]
+	routes atomic.Pointer[routes]
+	strays bucket // packets that the reader tries from where nobody is known to be
 	drops  drops
 
 	// Owned by control.
@@ -48,12 +49,6 @@ type Endpoint struct {
 
 	workers     sync.WaitGroup // all goroutines but control
 	beforePanic func()
-}
-
-// A route is whose media a datagram is.
-type route struct {
-	remote netip.AddrPort
-	ssrc   uint32
 }
 
 type datagram struct {
@@ -112,9 +107,10 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		notes:    make(chan note, 16),
 		memos:    make(chan memo, maxMemos),
 		done:     make(chan struct{}),
+		strays:   bucket{rate: strayRate, burst: strayBurst},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
-	e.routes.Store(&map[route]*media{})
+	e.routes.Store(&routes{})
 	if _, err := io.ReadFull(c.Rand, e.zid[:]); err != nil {
 		return nil, fmt.Errorf("random source: %w", err)
 	}

@@ -94,11 +94,16 @@ func (e *Endpoint) take(d datagram) {
 }
 
 // find is the call that a datagram belongs to: by address, then by SSRC, the
-// peer's as its Hello named it or our own (a reflection, for ZRTP to judge).
+// peer's as its Hello named it or our own (a reflection, for ZRTP to judge). For
+// SRTCP of a call that follows its peer the SSRC is enough; the reader has seen to
+// it that these are not many.
 // A dialler has one call, and all that its peer sends belongs to it.
 func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 	for _, r := range e.calls {
 		c := r.core
+		if k == kindRTCP && c.follows() && ssrcOf(k, b) == c.peerSSRC {
+			return r
+		}
 		if !c.hears(from) {
 			continue
 		}
@@ -117,8 +122,8 @@ func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 func (e *Endpoint) settle(now time.Time, r *running) {
 	c := r.core
 	// Before our Conf2ACK goes out: the first SRTP may be its answer.
-	if c.media != nil && !r.routed {
-		r.routed = true
+	if c.media != nil && !r.routed || c.roam.turned {
+		r.routed, c.roam.turned = true, false
 		e.reroute()
 	}
 	for {
@@ -185,13 +190,22 @@ func (e *Endpoint) sweep() {
 
 // reroute tells the reader whose media it may open.
 func (e *Endpoint) reroute() {
-	routes := make(map[route]*media)
+	known := routes{at: make(map[route]arrival), of: make(map[uint32]*media)}
 	for _, r := range e.calls {
-		if m := r.core.media; m != nil && r.core.phase != ended {
-			routes[route{r.core.remote, r.core.peerSSRC}] = m
+		c := r.core
+		if c.media == nil || c.phase == ended {
+			continue
+		}
+		if last := c.roam.last; last != nil {
+			known.at[route{last.addr, c.peerSSRC}] = arrival{c.media, last, false}
+		}
+		here := c.here()
+		known.at[route{here.addr, c.peerSSRC}] = arrival{c.media, here, true}
+		if c.follows() {
+			known.of[c.peerSSRC] = c.media
 		}
 	}
-	e.routes.Store(&routes)
+	e.routes.Store(&known)
 }
 
 // obey carries out a person's command.

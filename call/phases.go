@@ -121,7 +121,7 @@ func (c *core) restart(now time.Time) {
 	}
 	c.restarts++
 	for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
-		c.post(bytes.Clone(b)) // the Error that the other side must see
+		c.packets = append(c.packets, outgoing{b: bytes.Clone(b), to: c.there()}) // the Error that the other side must see
 	}
 	c.session.Close()
 	if err := c.newSession(); err != nil {
@@ -195,6 +195,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	c.client, c.peerSSRC = k.Client, k.SSRC
 	c.media = newMedia(now, s, c.conf.Law, c.conf.frame(), c.ssrc, seq, timestamp)
 	c.media.tap = c.conf.tap
+	c.media.at.Store(provenPlace(c.remote)) // an exchange of keys is a challenge too
 
 	role := "initiator"
 	own, other, _ := sas.Halves(c.trust.sasType, c.trust.sas)
@@ -245,10 +246,14 @@ func (c *core) secured(now time.Time) {
 	if g := c.conf.guesses; g != nil {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
-	c.tell(PathChanged{Kind: "direct", Local: c.path.Source(c.remote), Remote: c.remote})
+	c.kind = "direct"
+	c.announce(c.path.Source(c.remote))
 	c.tell(c.security)
 	if !c.decide(now) {
 		return
+	}
+	if c.ours() {
+		c.control.say(now, wordFollows, nil)
 	}
 	switch {
 	case !c.caller:

@@ -26,6 +26,7 @@ func secureCore(tb testing.TB, now time.Time) (*core, *media) {
 	c.start(now)
 	ours, theirs := pair(tb)
 	c.media, c.ssrc, c.peerSSRC, c.client = ours, ours.out.SSRC, theirs.out.SSRC, clientPrefix
+	c.media.at.Store(provenPlace(c.remote))
 	c.secured(now)
 	return c, theirs
 }

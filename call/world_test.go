@@ -223,6 +223,7 @@ func (m *scriptMic) Close() error {
 type ear struct {
 	mu     sync.Mutex
 	came   []int16 // what was in the packets, in front of playout
+	at     []time.Time
 	heard  []int16
 	next   time.Time
 	fail   error // from now on
@@ -235,6 +236,21 @@ func (e *ear) take(p playout.Packet) {
 	pcm := make([]int16, len(p.Payload))
 	p.Law.Decode(pcm, p.Payload)
 	e.came = append(e.came, pcm...)
+	e.at = append(e.at, time.Now())
+}
+
+// gap is the longest time without a packet since begin.
+func (e *ear) gap(begin time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var longest time.Duration
+	last := begin
+	for _, at := range append(slices.Clone(e.at), time.Now()) {
+		if at.After(begin) {
+			longest, last = max(longest, at.Sub(last)), at
+		}
+	}
+	return longest
 }
 
 // understood: what was said came sample for sample, and was heard like that but
