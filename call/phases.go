@@ -247,7 +247,7 @@ func (c *core) secured(now time.Time) {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
 	c.kind = "direct"
-	c.announce(c.path.Source(c.remote))
+	c.announce(c.path.Source(c.remote), c.remote)
 	c.tell(c.security)
 	if !c.decide(now) {
 		return

@@ -183,7 +183,8 @@ func (c *core) hear(now time.Time, m message) {
 		c.hearLosses(now, m.body)
 		return
 	case wordFollows:
-		c.roam.able, c.roam.turned = true, true
+		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
+		c.roam.able = true
 		return
 	case wordChallenge:
 		c.challenged(now, c.asking, m.body)
@@ -206,7 +207,7 @@ func (c *core) hear(now time.Time, m message) {
 	case wordDialled:
 		// Each has asked for this call, and so nobody has to be asked again.
 		c.kind = "punched"
-		c.announce(c.path.Source(c.remote))
+		c.announce(c.path.Source(c.remote), c.remote)
 		c.begin(now, true)
 	case wordDeclined:
 		c.end(now, ReasonDeclined, nil)

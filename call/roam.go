@@ -48,7 +48,7 @@ type roaming struct {
 	attempts []*attempt
 	turned   bool // the reader does not know yet
 
-	announced, local netip.AddrPort // the peer's address and ours, as told
+	announced, local netip.AddrPort // the peer's address, proven, and ours, as told
 	looked           time.Time      // when we last looked for ours
 }
 
@@ -181,7 +181,7 @@ func (c *core) responded(now time.Time, token []byte) {
 	i := slices.IndexFunc(c.roam.attempts, func(a *attempt) bool {
 		return subtle.ConstantTimeCompare(a.token[:], token) == 1
 	})
-	if i < 0 || c.roam.attempts[i].answered {
+	if i < 0 || c.roam.attempts[i].answered || !c.follows() {
 		return
 	}
 	a, here := c.roam.attempts[i], c.here()
@@ -240,14 +240,14 @@ func (c *core) goTo(now time.Time, p *place) {
 // settled tells where the peer is, once it has shown it.
 func (c *core) settled() {
 	if c.remote != c.roam.announced {
-		c.announce(c.path.Source(c.remote))
+		c.announce(c.path.Source(c.remote), c.remote)
 	}
 }
 
 // announce tells between which addresses packets go.
-func (c *core) announce(local netip.AddrPort) {
-	c.roam.announced, c.roam.local = c.remote, local
-	c.tell(PathChanged{Kind: c.kind, Local: local, Remote: c.remote})
+func (c *core) announce(local, remote netip.AddrPort) {
+	c.roam.local, c.roam.announced = local, remote
+	c.tell(PathChanged{Kind: c.kind, Local: local, Remote: remote})
 }
 
 // challenged says a challenge back, to where it came from, and takes it for a
@@ -263,7 +263,7 @@ func (c *core) challenged(now time.Time, from netip.AddrPort, token []byte) {
 	}
 	c.roam.looked = now
 	if local := c.path.Source(c.remote); local != c.roam.local {
-		c.announce(local)
+		c.announce(local, c.roam.announced)
 	}
 }
 

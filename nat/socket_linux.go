@@ -117,7 +117,7 @@ func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, 
 	return s.in.n, int(s.in.header.Controllen), s.in.address(), nil
 }
 
-// write sends a datagram; to is zero where the socket is connected.
+// write sends a datagram.
 func (s *socket) write(b, control []byte, to netip.AddrPort) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

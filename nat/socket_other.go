@@ -26,15 +26,12 @@ func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, 
 	return n, controlN, from, err
 }
 
-// write sends a datagram; to is zero where the socket is connected.
+// write sends a datagram.
 func (s *socket) write(b, control []byte, to netip.AddrPort) (err error) {
-	switch {
-	case control != nil:
+	if control != nil {
 		_, _, err = s.conn.WriteMsgUDPAddrPort(b, control, to)
-	case to.IsValid():
-		_, err = s.conn.WriteToUDPAddrPort(b, to)
-	default:
-		_, err = s.conn.Write(b)
+		return err
 	}
+	_, err = s.conn.WriteToUDPAddrPort(b, to)
 	return err
 }

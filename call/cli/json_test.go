@@ -83,6 +83,7 @@ func sampleEvents() []item {
 		{3, call.Refused{Addr: bob}},
 		{3, call.PathChanged{Kind: "punched", Local: six, Remote: bob}},
 		{3, call.Answered{Mutual: true}},
+		{3, call.PathChanged{Kind: "punched", Local: six, Remote: six}},
 		{3, call.Ended{Reason: call.ReasonUnreachable}},
 	}
 	items := make([]item, len(events))

@@ -53,8 +53,11 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 			s.say(s.talk, "  %s", d.hint)
 		}
 	case call.PathChanged:
-		if s.verbose {
+		switch {
+		case s.verbose:
 			s.say(s.talk, "path: %s, from %s to %s", e.Kind, e.Local, e.Remote)
+		case s.talking:
+			s.say(s.talk, "the network has changed: the call goes on, from %s to %s", e.Local, e.Remote)
 		}
 	case call.Secured:
 		s.current = id
