@@ -66,6 +66,7 @@ func mitm() {
 //	stdout, stderr, cmp          as ever, for the last of ends and exits
 //	say FILE SECONDS             write speech as a WAV file (as raw sound: FILE.raw)
 //	heard FILE SAID              FILE holds the speech of SAID as G.711 left it
+//	places A B                   A and B become two addresses that nobody has
 //	taken                        PEER becomes a port that is in use, where nothing answers
 //	chatterbox                   PEER becomes a port that answers with nonsense
 func TestScripts(t *testing.T) {
@@ -79,7 +80,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "between": middle, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
-			"exits": exits, "say": say, "heard": heard, "taken": taken, "chatterbox": chatterbox,
+			"exits": exits, "say": say, "heard": heard, "places": places, "taken": taken, "chatterbox": chatterbox,
 		},
 		UpdateScripts: *update,
 	})
@@ -324,6 +325,16 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%d of %d frames were heard", found, loud)
 	}
 	ts.Logf("%d of %d frames were heard", found, loud)
+}
+
+// places sets variables to addresses whose ports were free just now.
+func places(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		conn, err := occupy()
+		ts.Check(err)
+		defer conn.Close()
+		ts.Setenv(name, conn.LocalAddr().String())
+	}
 }
 
 // taken sets PEER to the address of a UDP socket that never answers and whose

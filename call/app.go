@@ -32,13 +32,18 @@ const (
 	wordDeclined word = 0x03
 	wordBusy     word = 0x04
 	wordHangup   word = 0x05
+	wordDialled  word = 0x06 // by a caller: whoever has dialled him too is in the call
 
 	wordLosses word = 0x20 // a lossReport
+
+	wordChallenge word = 0x30 // tokenSize octets, to be said back
+	wordResponse  word = 0x31 // those octets
+	wordFollows   word = 0x32 // its sender answers challenges, and goes where its peer goes
 )
 
 // A message is one thing said through call control.
 type message struct {
-	number uint32 // from 1, one more for each of this sender's
+	number uint32 // from 1, one more for each of this sender's; 0: neither acknowledged nor repeated
 	word   word
 	body   []byte
 }

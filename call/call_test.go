@@ -466,7 +466,7 @@ func TestReaderIsReadyForTheFirstSRTP(t *testing.T) {
 		w.net.SetTap(func(_, _ netip.AddrPort, b []byte) []byte {
 			if bytes.Contains(b, []byte("Conf2ACK")) {
 				sent.Add(1)
-				ready.Add(int64(len(*w.bob.e.routes.Load())))
+				ready.Add(int64(len(w.bob.e.routes.Load().at)))
 			}
 			return b
 		})

@@ -71,7 +71,8 @@ func (c *control) take(now time.Time) appData {
 	return d
 }
 
-// hear handles the peer's APP packet and returns what is new in it, in order.
+// hear handles the peer's APP packet and returns what is new in it, in order, and
+// what has no number.
 // A number may be missing where the peer has given a message up.
 func (c *control) hear(d appData) []message {
 	for len(c.unsaid) > 0 && c.unsaid[0].number <= d.ack {
@@ -82,6 +83,10 @@ func (c *control) hear(d appData) []message {
 	}
 	var fresh []message
 	for _, m := range d.messages {
+		if m.number == 0 {
+			fresh = append(fresh, m)
+			continue
+		}
 		c.owed = true
 		if m.number > c.taken {
 			c.taken = m.number

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"securecall/crypto/zrtp"
@@ -29,6 +30,8 @@ const (
 	statsInterval = 5 * time.Second         // of the event
 	foreignLimit  = 5 * time.Second         // of answers that are not ZRTP, before it is said
 	pinnedLimit   = 1500 * time.Millisecond // for a peer whose Hello came to get on with it, while others say Hello
+	settledLimit  = 3 * pinnedLimit         // for one of several addresses, while nobody knows who is at the others; twice that once it answers
+	shunLimit     = time.Second             // of which these then have for themselves
 	heardLimit    = 300 * time.Millisecond  // for the word that it was answered, once there is sound
 	ringLimit     = 2 * time.Minute         // for which a callee lets it ring
 	drainTime     = 500 * time.Millisecond  // for the last words to be heard before a hang-up at EOF
@@ -58,6 +61,7 @@ const (
 	timerDuration              // Config.Duration
 	timerDrain                 // after the microphone's end
 	timerBye                   // the next BYE
+	timerPath                  // a challenge to an address is to be sent again, or was not answered
 	timers
 )
 
@@ -68,8 +72,9 @@ type core struct {
 	id     int
 	conf   *Config
 	caller bool
-	remote netip.AddrPort
-	local  netip.AddrPort
+	called string         // whom a caller called, as typed
+	remote netip.AddrPort // the peer's; not valid: nobody has said Hello yet
+	path   source
 	zid    wire.ZID
 	ssrc   uint32
 	cname  string
@@ -78,20 +83,34 @@ type core struct {
 	own   bool // the peer is our own installation, and so we have another ZID
 	memos []memo
 
-	session  *zrtp.Session
-	restarts int
-	shown    int    // sessions given up whose SAS the other side could know
-	resting  bool   // no further attempt is made
-	hurried  bool   // a listener: the other side has our share and is to send its own
-	client   string // the peer's, from its Hello
-	peerSSRC uint32 // once its Hello came
-	greeted  bool   // a ZRTP Hello came
-	broken   error  // why a session ended that was begun anew
-	extended bool   // a listener: the exchange got more time
-	others   bool   // somebody else has said Hello since
-	foreign  bool   // something that is not ZRTP came
+	// Of a caller: where the peer may be, and how many of these addresses have
+	// been said Hello to. Whoever answers first has the call.
+	peers  []netip.AddrPort
+	tried  int
+	asking netip.AddrPort   // whose datagram is being handled
+	spread []netip.AddrPort // who gets spreading, a Hello, too
+
+	spreading   []byte
+	shunned     netip.AddrPort // said Hello and did not get on with it,
+	shunnedTill time.Time      // and so the others come first
+
+	session   *zrtp.Session
+	restarts  int
+	shown     int    // sessions given up whose SAS the other side could know
+	resting   bool   // no further attempt is made
+	hurried   bool   // a listener: the other side has our share and is to send its own
+	client    string // the peer's, from its Hello
+	peerSSRC  uint32 // once its Hello came
+	greeted   bool   // a ZRTP Hello came
+	broken    error  // why a session ended that was begun anew
+	extended  bool   // a listener: the exchange got more time
+	others    bool   // somebody else has said Hello since
+	greetedAt time.Time
+	foreign   bool // something that is not ZRTP came
 
 	media   *media // nil until keys are there
+	roam    roaming
+	kind    string // of path, as told
 	control control
 	copies  redundancy
 	spoke   bool        // the peer has said something through call control
@@ -116,12 +135,35 @@ type core struct {
 
 	received, spent int // bytes, until the peer's address is proven
 	drops           drops
-	packets         [][]byte
+	packets         []outgoing
 	events          []Event
 }
 
-func newCore(conf *Config, zid wire.ZID, local, remote netip.AddrPort, caller bool) (*core, error) {
-	c := &core{conf: conf, zid: zid, local: local, remote: remote, caller: caller}
+// outgoing is a datagram and where it goes: under the limit of a place, if that is
+// not nil.
+type outgoing struct {
+	b     []byte
+	to    netip.AddrPort
+	place *place
+}
+
+// source tells from where we send to an address: a nat.Path.
+type source interface {
+	Source(to netip.AddrPort) netip.AddrPort
+}
+
+// newCaller makes a call to somebody who may be at any of peers.
+func newCaller(conf *Config, zid wire.ZID, path source, peers []netip.AddrPort, called string) (*core, error) {
+	return newCore(&core{conf: conf, zid: zid, path: path, caller: true, peers: peers, called: called})
+}
+
+// newCallee makes a call of somebody who has called from remote.
+func newCallee(conf *Config, zid wire.ZID, path source, remote netip.AddrPort) (*core, error) {
+	return newCore(&core{conf: conf, zid: zid, path: path, remote: remote})
+}
+
+func newCore(c *core) (*core, error) {
+	conf := c.conf
 	var err error
 	if c.cname, err = newCNAME(conf.Rand); err != nil {
 		return nil, err
@@ -156,6 +198,9 @@ func (c *core) newSession() error {
 		return err
 	}
 	c.session, c.greeted, c.others, c.peerSSRC = s, false, false, 0
+	if c.caller {
+		c.remote = netip.AddrPort{}
+	}
 	c.at[timerPinned] = time.Time{}
 	return nil
 }
@@ -171,11 +216,21 @@ func (c *core) start(now time.Time) {
 	c.pump(now)
 }
 
+// hears tells whether what comes from an address may be of this call.
+func (c *core) hears(from netip.AddrPort) bool {
+	return from == c.remote || c.phase == agreeing && slices.Contains(c.peers, from)
+}
+
 // Receive handles one datagram of the peer that is not SRTP.
-func (c *core) Receive(now time.Time, k kind, b []byte) {
+func (c *core) Receive(now time.Time, k kind, from netip.AddrPort, b []byte) {
 	c.received += len(b)
+	c.asking = from
 	switch {
 	case c.phase == ended:
+	case k == kindRTCP && c.media != nil && (from == c.remote || c.follows()):
+		c.receiveRTCP(now, from, b)
+	case c.remote.IsValid() && from != c.remote: // another of the addresses that were tried, too late
+	case from == c.shunned && now.Before(c.shunnedTill):
 	case k == kindZRTP:
 		if c.resting {
 			return
@@ -187,8 +242,6 @@ func (c *core) Receive(now time.Time, k kind, b []byte) {
 		c.pump(now)
 		c.hurry(now)
 		c.foreign = c.foreign || err != nil && !c.greeted
-	case k == kindRTCP && c.media != nil:
-		c.receiveRTCP(now, b)
 	case k == kindSTUN:
 		c.foreign = true
 		c.drops.add(dropSTUN)
@@ -277,7 +330,7 @@ func (c *core) fire(now time.Time, t timer) {
 		c.tell(Fault{Err: errNotZRTP, Hint: "trying on until --timeout"})
 	case timerHeard:
 		if c.phase == ringing {
-			c.begin(now)
+			c.begin(now, false)
 		}
 	case timerPinned:
 		c.unpin(now)
@@ -298,6 +351,9 @@ func (c *core) fire(now time.Time, t timer) {
 		c.leave(now, ReasonNormal, wordHangup, nil)
 	case timerBye:
 		c.bye(now)
+	case timerPath:
+		c.probe(now)
+		c.challenge(now)
 	}
 }
 
@@ -321,10 +377,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// NextPacket returns the next datagram to send. An address that has not
-// proved that it sees our packets gets at most three times the bytes that it
-// sent, so that nobody can be flooded through us.
-func (c *core) NextPacket() ([]byte, bool) {
+// NextPacket returns the next datagram to send, and where to. An address that
+// has not proved that it sees our packets gets at most three times the bytes
+// that it sent, so that nobody can be flooded through us.
+func (c *core) NextPacket() ([]byte, netip.AddrPort, bool) {
+	if len(c.spread) > 0 {
+		to := c.spread[0]
+		c.spread = c.spread[1:]
+		return c.spreading, to, true
+	}
 	for {
 		b, ok := c.session.NextPacket()
 		if !ok {
@@ -337,14 +398,41 @@ func (c *core) NextPacket() ([]byte, bool) {
 			}
 			c.spent += len(b)
 		}
-		return b, true
+		if !c.remote.IsValid() && isHello(b) {
+			return c.seek(b)
+		}
+		return b, c.there(), true
 	}
-	if len(c.packets) == 0 {
-		return nil, false
+	for len(c.packets) > 0 {
+		p := c.packets[0]
+		c.packets = c.packets[1:]
+		if p.place == nil || p.place.takes(len(p.b)) {
+			return p.b, p.to, true
+		}
+		c.drops.add(dropThrottled)
 	}
-	b := c.packets[0]
-	c.packets = c.packets[1:]
-	return b, true
+	return nil, netip.AddrPort{}, false
+}
+
+// seek sends a Hello to each address that was tried before, and to one more: the
+// next is so tried when nobody has answered for HelloInterval (RFC 8305, Section
+// 5: "Connection Attempt Delay", 100 ms to 2 s).
+func (c *core) seek(hello []byte) ([]byte, netip.AddrPort, bool) {
+	if c.tried < len(c.peers) {
+		c.tell(Dialing{Peer: c.called, Addr: c.peers[c.tried]})
+		c.tried++
+	}
+	c.spreading, c.spread = hello, c.peers[1:c.tried]
+	return hello, c.peers[0], true
+}
+
+// there is where the peer is or, before it has said Hello, whoever it is whose
+// datagram we answer.
+func (c *core) there() netip.AddrPort {
+	if c.remote.IsValid() {
+		return c.remote
+	}
+	return c.asking
 }
 
 // NextEvent returns the next event.

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -19,7 +20,7 @@ import (
 type Endpoint struct {
 	conf     Config
 	path     nat.Path
-	peer     netip.AddrPort // of a dialler; not valid: a listener
+	peers    []netip.AddrPort // of a dialler: where its peer may be; none: a listener
 	name     string
 	addrs    []netip.AddrPort
 	commands chan order
@@ -31,7 +32,8 @@ type Endpoint struct {
 	free     sync.Pool     // of *[maxDatagram]byte
 
 	// routes is read by the reader for each packet and replaced by control.
-	routes atomic.Pointer[map[route]*media]
+	routes atomic.Pointer[routes]
+	strays bucket // packets that the reader tries from where nobody is known to be
 	drops  drops
 
 	// Owned by control.
@@ -41,18 +43,12 @@ type Endpoint struct {
 	calls    []*running // in the order of their beginning
 	slot     *running   // the one call that was admitted
 	lastID   int
-	refused  bool   // Refused was told
-	stopping bool   // the context was cancelled
-	last     *Ended // of the last admitted call
+	refused  map[netip.AddrPort]bool // of whom Refused was told
+	stopping bool                    // the context was cancelled
+	last     *Ended                  // of the last admitted call
 
 	workers     sync.WaitGroup // all goroutines but control
 	beforePanic func()
-}
-
-// A route is whose media a datagram is.
-type route struct {
-	remote netip.AddrPort
-	ssrc   uint32
 }
 
 type datagram struct {
@@ -71,13 +67,17 @@ type order struct {
 	reply      chan<- Comparison // nil: no comparison
 }
 
-// NewDialer prepares a call to peer; name is what the caller typed.
-func NewDialer(c Config, path nat.Path, peer netip.AddrPort, name string) (*Endpoint, error) {
+// NewDialer prepares a call to somebody who may be at any of peers, the most
+// likely first; name is what the caller typed.
+func NewDialer(c Config, path nat.Path, peers []netip.AddrPort, name string) (*Endpoint, error) {
+	if len(peers) == 0 {
+		return nil, errors.New("call: nobody to dial")
+	}
 	e, err := newEndpoint(c, path)
 	if err != nil {
 		return nil, err
 	}
-	e.peer, e.name = peer, name
+	e.peers, e.name, e.refused = peers, name, map[netip.AddrPort]bool{}
 	return e, nil
 }
 
@@ -107,9 +107,10 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		notes:    make(chan note, 16),
 		memos:    make(chan memo, maxMemos),
 		done:     make(chan struct{}),
+		strays:   bucket{rate: strayRate, burst: strayBurst},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
-	e.routes.Store(&map[route]*media{})
+	e.routes.Store(&routes{})
 	if _, err := io.ReadFull(c.Rand, e.zid[:]); err != nil {
 		return nil, fmt.Errorf("random source: %w", err)
 	}
@@ -193,7 +194,7 @@ func (e *Endpoint) Run(ctx context.Context) Ended {
 }
 
 func (e *Endpoint) run(ctx context.Context) Ended {
-	if !e.peer.IsValid() {
+	if e.listens() {
 		e.conf.OnEvent(0, Listening{Addrs: e.addrs})
 	} else if err := e.dial(); err != nil {
 		ended := Ended{Reason: reasonOf(err), Err: err}
@@ -212,7 +213,7 @@ func (e *Endpoint) dial() error {
 	if err != nil {
 		return err
 	}
-	c, err := newCore(&e.conf, e.ownZID(), e.path.LocalAddr(), e.peer, true)
+	c, err := newCaller(&e.conf, e.ownZID(), e.path, e.peers, e.name)
 	if err != nil {
 		ends.close()
 		return err
@@ -220,12 +221,14 @@ func (e *Endpoint) dial() error {
 	r := &running{core: c, ends: ends}
 	e.number(r)
 	e.calls, e.slot = []*running{r}, r
-	c.tell(Dialing{Peer: e.name, Addr: e.peer})
 	now := time.Now()
 	c.start(now)
 	e.settle(now, r)
 	return nil
 }
+
+// listens tells whether e takes calls; otherwise it makes one.
+func (e *Endpoint) listens() bool { return len(e.peers) == 0 }
 
 // number gives a call its number, from which on its events are told.
 func (e *Endpoint) number(r *running) {

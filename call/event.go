@@ -17,18 +17,20 @@ type Listening struct {
 	Addrs []netip.AddrPort // to dial
 }
 
-// Dialing: the first packet goes out.
+// Dialing: the first packet goes out to an address of the peer. Where it has
+// several, the next is tried 200 ms later if nobody has answered.
 type Dialing struct {
 	Peer string // as the caller named it
 	Addr netip.AddrPort
 }
 
-// Refused: an ICMP refusal came back; dialling goes on.
+// Refused: an ICMP refusal came back from an address, for the first time;
+// dialling goes on.
 type Refused struct{ Addr netip.AddrPort }
 
 // PathChanged is the event "path".
 type PathChanged struct {
-	Kind          string // direct, punched, relayed
+	Kind          string // direct, punched (both have dialled), relayed
 	Local, Remote netip.AddrPort
 }
 
@@ -82,7 +84,7 @@ type Incoming struct {
 type Ringing struct{}
 
 // Answered: both sides may speak.
-type Answered struct{}
+type Answered struct{ Mutual bool } // nobody had to answer: both had dialled
 
 // Muted: our microphone is closed (silence is sent), or open again.
 type Muted struct{ On bool }

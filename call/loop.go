@@ -56,7 +56,7 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 // over tells whether Run may return, and with what.
 func (e *Endpoint) over() (Ended, bool) {
 	switch {
-	case e.last != nil && (e.peer.IsValid() || e.conf.Once):
+	case e.last != nil && (!e.listens() || e.conf.Once):
 		// Calls that were told busy are cut short here: their BYE went out once.
 		return *e.last, true
 	case !e.stopping || len(e.calls) > 0:
@@ -89,17 +89,22 @@ func (e *Endpoint) take(d datagram) {
 			return
 		}
 	}
-	r.core.Receive(d.at, d.kind, b)
+	r.core.Receive(d.at, d.kind, d.from, b)
 	e.settle(time.Now(), r)
 }
 
 // find is the call that a datagram belongs to: by address, then by SSRC, the
-// peer's as its Hello named it or our own (a reflection, for ZRTP to judge).
+// peer's as its Hello named it or our own (a reflection, for ZRTP to judge). For
+// SRTCP of a call that follows its peer the SSRC is enough; the reader has seen to
+// it that these are not many.
 // A dialler has one call, and all that its peer sends belongs to it.
 func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 	for _, r := range e.calls {
 		c := r.core
-		if c.remote != from {
+		if k == kindRTCP && c.follows() && ssrcOf(k, b) == c.peerSSRC {
+			return r
+		}
+		if !c.hears(from) {
 			continue
 		}
 		if c.caller || k == kindOther || k == kindSTUN {
@@ -117,16 +122,16 @@ func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 func (e *Endpoint) settle(now time.Time, r *running) {
 	c := r.core
 	// Before our Conf2ACK goes out: the first SRTP may be its answer.
-	if c.media != nil && !r.routed {
-		r.routed = true
+	if c.media != nil && !r.routed || c.roam.turned {
+		r.routed, c.roam.turned = true, false
 		e.reroute()
 	}
 	for {
-		b, ok := c.NextPacket()
+		b, to, ok := c.NextPacket()
 		if !ok {
 			break
 		}
-		if err := e.path.WritePacket(b, c.remote); err != nil && !errors.Is(err, nat.ErrRefused) {
+		if err := e.path.WritePacket(b, to); err != nil && !errors.Is(err, nat.ErrRefused) {
 			c.drops.add(dropUnsent)
 		}
 	}
@@ -185,13 +190,22 @@ func (e *Endpoint) sweep() {
 
 // reroute tells the reader whose media it may open.
 func (e *Endpoint) reroute() {
-	routes := make(map[route]*media)
+	known := routes{at: make(map[route]arrival), of: make(map[uint32]*media)}
 	for _, r := range e.calls {
-		if m := r.core.media; m != nil && r.core.phase != ended {
-			routes[route{r.core.remote, r.core.peerSSRC}] = m
+		c := r.core
+		if c.media == nil || c.phase == ended {
+			continue
+		}
+		if last := c.roam.last; last != nil {
+			known.at[route{last.addr, c.peerSSRC}] = arrival{c.media, last, false}
+		}
+		here := c.here()
+		known.at[route{here.addr, c.peerSSRC}] = arrival{c.media, here, true}
+		if c.follows() {
+			known.of[c.peerSSRC] = c.media
 		}
 	}
-	e.routes.Store(&routes)
+	e.routes.Store(&known)
 }
 
 // obey carries out a person's command.

@@ -37,6 +37,8 @@ type media struct {
 	tap     func(playout.Packet)
 	// redundant: the peer has been told in which payload type to send redundancy.
 	redundant atomic.Bool
+	// at is where the peer is, by control.
+	at atomic.Pointer[place]
 
 	// Capture goroutine.
 	out    rtp.Header
@@ -119,12 +121,27 @@ func (m *media) rtpTime(now time.Time) uint32 {
 }
 
 // receive opens one SRTP packet and hands it to playout, or counts why not.
-func (m *media) receive(now time.Time, packet []byte) {
+func (m *media) receive(now time.Time, packet []byte) newness {
+	newest := m.srtp.NewestRTP()
 	payload, err := m.srtp.OpenRTP(m.plain[:0], packet, &m.in)
-	if err != nil {
+	switch {
+	case err == nil:
+		m.take(now, payload)
+	case errors.Is(err, srtp.ErrReplay) && m.srtp.RepeatRTP(packet):
+		m.drops.add(dropReplay)
+		return repeated
+	default:
 		m.drops.add(causeOf(err))
-		return
+		return refused
 	}
+	if m.srtp.NewestRTP() > newest {
+		return fresh
+	}
+	return late
+}
+
+// take hands the payload of a packet that was good to playout.
+func (m *media) take(now time.Time, payload []byte) {
 	m.hears(now)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -132,6 +149,7 @@ func (m *media) receive(now time.Time, packet []byte) {
 	m.reception.count(m.in.SequenceNumber)
 	m.losses.add(m.in.SequenceNumber)
 	payloadType, earlier := m.in.PayloadType, []red.Block(nil)
+	var err error
 	if payloadType == redPayload && m.redundant.Load() {
 		if earlier, payloadType, payload, err = red.Parse(payload, &m.blocks); err != nil {
 			m.drops.add(dropMalformed)

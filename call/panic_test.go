@@ -39,7 +39,7 @@ func dieOfADriver(t *testing.T) {
 	w.net = memnet.New(1)
 	w.alice.conf.Speaker = func() (audio.Sink, error) { return rotten{}, nil }
 	w.listen()
-	e, err := NewDialer(w.alice.conf, w.net.Path(netip.MustParseAddrPort("192.0.2.1:5004")), w.bob.addr, "bob")
+	e, err := NewDialer(w.alice.conf, w.net.Path(netip.MustParseAddrPort("192.0.2.1:5004")), []netip.AddrPort{w.bob.addr}, "bob")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,9 +80,22 @@ func (c *core) unpin(now time.Time) {
 	case c.phase != agreeing || c.session.Proven():
 	case c.others && c.restarts < maxRestarts:
 		c.restart(now)
+	case c.stuck(now) && c.restarts < maxRestarts:
+		c.shunned, c.shunnedTill = c.remote, now.Add(shunLimit)
+		c.restart(now)
 	default:
 		c.at[timerPinned] = now.Add(pinnedLimit)
 	}
+}
+
+// stuck tells whether the peer may well be at another of the addresses that were
+// called, and somebody writes Hellos in the name of this one.
+func (c *core) stuck(now time.Time) bool {
+	limit := settledLimit
+	if c.session.Begun() {
+		limit *= 2
+	}
+	return len(c.peers) > 1 && now.Sub(c.greetedAt) >= limit
 }
 
 // isHello tells whether a datagram that was dropped is a whole ZRTP Hello.
@@ -108,7 +121,7 @@ func (c *core) restart(now time.Time) {
 	}
 	c.restarts++
 	for b, ok := c.session.NextPacket(); ok; b, ok = c.session.NextPacket() {
-		c.packets = append(c.packets, bytes.Clone(b)) // the Error that the other side must see
+		c.packets = append(c.packets, outgoing{b: bytes.Clone(b), to: c.there()}) // the Error that the other side must see
 	}
 	c.session.Close()
 	if err := c.newSession(); err != nil {
@@ -135,6 +148,10 @@ func (c *core) callOurselves(now time.Time) {
 // says another now, and we go on as if nothing had been.
 func (c *core) greet(now time.Time, h zrtp.PeerHello) {
 	c.greeted, c.client, c.peerSSRC = true, h.Client, h.SSRC
+	c.greetedAt = now
+	if c.caller {
+		c.remote = c.asking
+	}
 	c.at[timerForeign] = time.Time{}
 	if c.caller {
 		c.at[timerPinned] = now.Add(pinnedLimit)
@@ -178,6 +195,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	c.client, c.peerSSRC = k.Client, k.SSRC
 	c.media = newMedia(now, s, c.conf.Law, c.conf.frame(), c.ssrc, seq, timestamp)
 	c.media.tap = c.conf.tap
+	c.media.at.Store(provenPlace(c.remote)) // an exchange of keys is a challenge too
 
 	role := "initiator"
 	own, other, _ := sas.Halves(c.trust.sasType, c.trust.sas)
@@ -228,10 +246,14 @@ func (c *core) secured(now time.Time) {
 	if g := c.conf.guesses; g != nil {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
-	c.tell(PathChanged{Kind: "direct", Local: c.local, Remote: c.remote})
+	c.kind = "direct"
+	c.announce(c.path.Source(c.remote), c.remote)
 	c.tell(c.security)
 	if !c.decide(now) {
 		return
+	}
+	if c.ours() {
+		c.control.say(now, wordFollows, nil)
 	}
 	switch {
 	case !c.caller:
@@ -240,7 +262,9 @@ func (c *core) secured(now time.Time) {
 		c.say(now, wordRinging)
 	case !c.ours():
 		// A plain ZRTP endpoint has no call control: it has answered.
-		c.begin(now)
+		c.begin(now, false)
+	default:
+		c.say(now, wordDialled)
 	}
 }
 
@@ -259,11 +283,11 @@ func (c *core) answer(now time.Time) {
 		return
 	}
 	c.say(now, wordAnswered)
-	c.begin(now)
+	c.begin(now, false)
 }
 
-// begin is the moment from which both sides may speak.
-func (c *core) begin(now time.Time) {
+// begin is the moment from which both sides may speak. mutual: both have dialled.
+func (c *core) begin(now time.Time, mutual bool) {
 	c.phase, c.answered = talking, now
 	c.at[timerTimeout] = time.Time{}
 	c.at[timerStats] = now.Add(statsInterval)
@@ -272,7 +296,7 @@ func (c *core) begin(now time.Time) {
 		c.at[timerDuration] = now.Add(c.conf.Duration)
 	}
 	c.tookPlace()
-	c.tell(Answered{})
+	c.tell(Answered{Mutual: mutual})
 }
 
 // drain ends the call once what the microphone gave has been heard.

@@ -3,6 +3,8 @@ package call
 import (
 	"errors"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
 
 	"securecall/nat"
@@ -20,7 +22,7 @@ func (e *Endpoint) read() {
 			return
 		case errors.Is(err, nat.ErrRefused):
 			e.free.Put(buf)
-			if !e.tell(note{kind: noteRefused}) {
+			if !e.tell(note{kind: noteRefused, from: from}) {
 				return
 			}
 			continue
@@ -34,23 +36,28 @@ func (e *Endpoint) read() {
 			}
 			continue
 		}
-		if e.peer.IsValid() && from != e.peer {
-			e.drops.add(dropStranger)
-			e.free.Put(buf)
-			continue
-		}
 		b := buf[:n]
 		k := classify(b)
 		queue := e.doorstep
 		if k == kindRTP || k == kindRTCP {
-			if m := (*e.routes.Load())[route{from, ssrcOf(k, b)}]; m != nil {
-				if k == kindRTP {
-					e.media(now, m, b)
-					e.free.Put(buf)
-					continue
-				}
+			a, stray := e.arrival(from, ssrcOf(k, b))
+			switch {
+			case stray && !e.strays.take(now):
+				e.drops.add(dropStranger)
+				e.free.Put(buf)
+				continue
+			case a.media != nil && k == kindRTP:
+				e.media(now, a, from, b)
+				e.free.Put(buf)
+				continue
+			case a.media != nil:
 				queue = e.inbox
 			}
+		}
+		if queue == e.doorstep && !e.listens() && !slices.Contains(e.peers, from) {
+			e.drops.add(dropStranger)
+			e.free.Put(buf)
+			continue
 		}
 		select {
 		case queue <- datagram{buf, n, from, k, now}:
@@ -61,11 +68,29 @@ func (e *Endpoint) read() {
 	}
 }
 
-// media takes one SRTP packet, and tells control of the first valid one: it
-// may stand for a Conf2ACK.
-func (e *Endpoint) media(now time.Time, m *media, b []byte) {
+// arrival is whose media a packet may be: by the address that it came from or
+// else, stray, by its SSRC alone.
+func (e *Endpoint) arrival(from netip.AddrPort, ssrc uint32) (a arrival, stray bool) {
+	known := e.routes.Load()
+	a, ok := known.at[route{from, ssrc}]
+	if !ok {
+		a.media = known.of[ssrc]
+	}
+	return a, !ok && a.media != nil
+}
+
+// media takes one SRTP packet, and tells control of the first valid one, which
+// may stand for a Conf2ACK, and of those that the peer has sent from elsewhere.
+func (e *Endpoint) media(now time.Time, a arrival, from netip.AddrPort, b []byte) {
+	m := a.media
 	first := m.heard.Load() == 0
-	m.receive(now, b)
+	is := m.receive(now, b)
+	if a.place != nil && is != refused {
+		a.place.came(now.Sub(m.begun), len(b))
+	}
+	if !a.here && is == fresh {
+		e.mention(note{kind: noteElsewhere, media: m, from: from, size: len(b)})
+	}
 	if first && m.heard.Load() != 0 {
 		e.tell(note{kind: noteHeard, media: m})
 	}

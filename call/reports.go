@@ -3,11 +3,13 @@ package call
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/pion/rtcp"
 
 	"securecall/audio"
+	"securecall/crypto/srtp"
 )
 
 // sendRTCP queues one compound packet: a report and our name always (RFC
@@ -35,10 +37,7 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	} else {
 		packets = append(packets, &rtcp.ReceiverReport{SSRC: c.ssrc, Reports: blocks})
 	}
-	packets = append(packets, &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
-		Source: c.ssrc,
-		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.cname}},
-	}}})
+	packets = append(packets, c.description())
 	packets = append(packets, more...)
 	if c.ours() {
 		data := c.control.take(now).append(nil)
@@ -47,22 +46,55 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	if bye {
 		packets = append(packets, &rtcp.Goodbye{Sources: []uint32{c.ssrc}})
 	}
+	c.seal(now, c.here(), packets)
+}
+
+func (c *core) description() rtcp.Packet {
+	return &rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{
+		Source: c.ssrc,
+		Items:  []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: c.cname}},
+	}}}
+}
+
+// seal queues a compound packet for a place.
+func (c *core) seal(now time.Time, to *place, packets []rtcp.Packet) {
 	plain, err := rtcp.Marshal(packets)
 	if err != nil {
 		c.end(now, ReasonFault, fmt.Errorf("rtcp: %w", err))
 		return
 	}
-	b, err := m.srtp.AppendRTCP(nil, plain)
+	b, err := c.media.srtp.AppendRTCP(nil, plain)
 	if err != nil {
 		c.end(now, ReasonFault, fmt.Errorf("srtcp: %w", err))
 		return
 	}
-	c.packets = append(c.packets, b)
+	c.packets = append(c.packets, outgoing{b, to.addr, to})
+}
+
+// openRTCP opens one SRTCP packet, and notes where it came from.
+func (c *core) openRTCP(now time.Time, from netip.AddrPort, b []byte) ([]byte, error) {
+	s := c.media.srtp
+	newest := s.NewestRTCP()
+	plain, err := s.OpenRTCP(nil, b)
+	if err != nil && !(errors.Is(err, srtp.ErrReplay) && s.RepeatRTCP(b)) {
+		return nil, err
+	}
+	known, since := c.here(), now.Sub(c.media.begun)
+	if known.addr != from {
+		known = c.roam.last
+	}
+	if known != nil && known.addr == from {
+		known.came(since, len(b))
+	}
+	if s.NewestRTCP() > newest {
+		c.elsewhere(now, from, len(b))
+	}
+	return plain, err
 }
 
 // receiveRTCP opens one SRTCP packet and takes what it says.
-func (c *core) receiveRTCP(now time.Time, b []byte) {
-	plain, err := c.media.srtp.OpenRTCP(nil, b)
+func (c *core) receiveRTCP(now time.Time, from netip.AddrPort, b []byte) {
+	plain, err := c.openRTCP(now, from, b)
 	if err != nil {
 		c.media.drops.add(causeOf(err))
 		return
@@ -146,8 +178,19 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 // hear acts on one call-control message of the peer. What does not fit the
 // phase, or is not known, is ignored.
 func (c *core) hear(now time.Time, m message) {
-	if m.word == wordLosses {
+	switch m.word {
+	case wordLosses:
 		c.hearLosses(now, m.body)
+		return
+	case wordFollows:
+		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
+		c.roam.able = true
+		return
+	case wordChallenge:
+		c.challenged(now, c.asking, m.body)
+		return
+	case wordResponse:
+		c.responded(now, m.body)
 		return
 	}
 	if !c.caller || c.phase != ringing {
@@ -160,7 +203,12 @@ func (c *core) hear(now time.Time, m message) {
 	case wordRinging:
 		c.tell(Ringing{})
 	case wordAnswered:
-		c.begin(now)
+		c.begin(now, false)
+	case wordDialled:
+		// Each has asked for this call, and so nobody has to be asked again.
+		c.kind = "punched"
+		c.announce(c.path.Source(c.remote), c.remote)
+		c.begin(now, true)
 	case wordDeclined:
 		c.end(now, ReasonDeclined, nil)
 	case wordBusy:

@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"securecall/crypto/zrtp/wire"
+	"securecall/nat/memnet"
 )
 
 // secureCore is a caller's core that has keys and waits for the answer, and
@@ -18,13 +19,14 @@ func secureCore(tb testing.TB, now time.Time) (*core, *media) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c, err := newCore(&conf, wire.ZID{1}, netip.AddrPort{}, netip.AddrPort{}, true)
+	c, err := newCaller(&conf, wire.ZID{1}, memnet.New(1).Path(address(1)), []netip.AddrPort{{}}, "")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	c.start(now)
 	ours, theirs := pair(tb)
 	c.media, c.ssrc, c.peerSSRC, c.client = ours, ours.out.SSRC, theirs.out.SSRC, clientPrefix
+	c.media.at.Store(provenPlace(c.remote))
 	c.secured(now)
 	return c, theirs
 }
@@ -54,7 +56,7 @@ func FuzzReceiveRTCP(f *testing.F) {
 			return // no RTCP at all, or of another SSRC
 		}
 		for range 3 { // the repeats are replays
-			c.Receive(now, kindRTCP, b)
+			c.Receive(now, kindRTCP, c.remote, b)
 		}
 		for range 100 {
 			now = now.Add(100 * time.Millisecond)
@@ -74,7 +76,7 @@ func TestClockThatJumps(t *testing.T) {
 	now := time.Now()
 	c, _ := secureCore(t, now)
 	c.media.begun = now
-	c.begin(now)
+	c.begin(now, false)
 	c.media.hears(now.Add(20 * time.Second))
 	if got := c.media.lastHeard().Sub(now); got != 20*time.Second {
 		t.Errorf("heard after %v", got)

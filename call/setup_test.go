@@ -106,7 +106,7 @@ func BenchmarkDialToSecured(b *testing.B) {
 		callee := make(chan Ended, 1)
 		go func() { callee <- bob.Run(ctx) }()
 
-		out, err := nat.Dial(ctx, netip.AddrPort{}, path.LocalAddr())
+		out, peers, err := nat.Dial(ctx, netip.AddrPort{}, path.LocalAddr())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func BenchmarkDialToSecured(b *testing.B) {
 			if _, ok := e.(Secured); ok {
 				secured <- struct{}{}
 			}
-		}}, out, path.LocalAddr(), "bob")
+		}}, out, peers, "bob")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package call
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,20 +18,23 @@ type note struct {
 	run   *running
 	media *media
 	ends  ends
-	which string // mic, speaker
+	from  netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
+	size  int            // and its bytes
+	which string         // mic, speaker
 	err   error
 }
 
 type noteKind int
 
 const (
-	noteRefused noteKind = iota // ICMP: nobody listens there
-	noteHeard                   // the first valid SRTP packet
-	noteOpened                  // the sound devices of a call are open, or err
-	noteEOF                     // the microphone's file or pipe has ended
-	noteDevice                  // a device was lost, or (no err) is back; the call goes on
-	noteLost                    // a device was lost, or (no which) the stream cannot go on
-	noteDone                    // one of the call's goroutines has ended
+	noteRefused   noteKind = iota // ICMP: nobody listens there
+	noteHeard                     // the first valid SRTP packet
+	noteElsewhere                 // one newer than all before, from where the peer is not
+	noteOpened                    // the sound devices of a call are open, or err
+	noteEOF                       // the microphone's file or pipe has ended
+	noteDevice                    // a device was lost, or (no err) is back; the call goes on
+	noteLost                      // a device was lost, or (no which) the stream cannot go on
+	noteDone                      // one of the call's goroutines has ended
 )
 
 // tell hands a note to control; false: there is no control any more.
@@ -40,6 +44,14 @@ func (e *Endpoint) tell(n note) bool {
 		return true
 	case <-e.done:
 		return false
+	}
+}
+
+// mention is tell for what will come again if control has no time for it.
+func (e *Endpoint) mention(n note) {
+	select {
+	case e.notes <- n:
+	default:
 	}
 }
 
@@ -122,17 +134,24 @@ func (e *Endpoint) heed(now time.Time, n note) {
 	r := n.run
 	switch n.kind {
 	case noteRefused:
-		if r = e.slot; r == nil || e.refused || r.core.phase != agreeing {
+		if !n.from.IsValid() && len(e.peers) > 0 {
+			n.from = e.peers[0]
+		}
+		if r = e.slot; r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
 			return
 		}
-		e.refused = true
-		r.core.tell(Refused{Addr: e.peer})
-	case noteHeard:
+		e.refused[n.from] = true
+		r.core.tell(Refused{Addr: n.from})
+	case noteHeard, noteElsewhere:
 		i := slices.IndexFunc(e.calls, func(r *running) bool { return r.core.media == n.media })
 		if i < 0 {
 			return
 		}
 		r = e.calls[i]
+		if n.kind == noteElsewhere {
+			r.core.elsewhere(now, n.from, n.size)
+			break
+		}
 		r.core.heardMedia(now)
 	case noteOpened:
 		r.opening = false
@@ -287,7 +306,10 @@ func (e *Endpoint) send(r *running, f audio.Frame) bool {
 		}
 		return false
 	}
-	if err := e.path.WritePacket(b, r.core.remote); err != nil {
+	switch to := m.at.Load(); {
+	case !to.takes(len(b)):
+		m.drops.add(dropThrottled)
+	case e.path.WritePacket(b, to.addr) != nil:
 		m.drops.add(dropUnsent)
 	}
 	return true

@@ -39,7 +39,7 @@ func network(a netip.Addr) netip.Prefix {
 // drops one of those that have said no more than Hello, whichever chance hits:
 // the oldest would be the one that has come furthest.
 func (e *Endpoint) greet(d datagram, b []byte) *running {
-	if e.peer.IsValid() || e.stopping || d.kind != kindZRTP {
+	if !e.listens() || e.stopping || d.kind != kindZRTP {
 		e.drops.add(dropForeign)
 		return nil
 	}
@@ -59,7 +59,7 @@ func (e *Endpoint) greet(d datagram, b []byte) *running {
 		return nil
 	}
 	e.makeRoom(d.from.Addr())
-	c, err := newCore(&e.conf, e.ownZID(), e.path.LocalAddr(), d.from, false)
+	c, err := newCallee(&e.conf, e.ownZID(), e.path, d.from)
 	if err != nil {
 		e.conf.OnEvent(0, Fault{Err: err})
 		return nil

@@ -39,12 +39,12 @@ func hello(t *testing.T, n uint32) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, err := newCore(&c, wire.ZID{byte(n), byte(n >> 8), byte(n >> 16), 1}, netip.AddrPort{}, netip.AddrPort{}, true)
+	core, err := newCaller(&c, wire.ZID{byte(n), byte(n >> 8), byte(n >> 16), 1}, nil, []netip.AddrPort{{}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	core.start(time.Now())
-	b, ok := core.NextPacket()
+	b, _, ok := core.NextPacket()
 	if !ok {
 		t.Fatal("no Hello")
 	}

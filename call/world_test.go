@@ -13,6 +13,7 @@ import (
 
 	"securecall/audio"
 	"securecall/audio/playout"
+	"securecall/nat"
 	"securecall/nat/memnet"
 )
 
@@ -22,11 +23,13 @@ type world struct {
 	t          *testing.T
 	net        *memnet.Network
 	alice, bob side
+	peers      []netip.AddrPort // where Alice calls; none: where Bob is
 }
 
 // A side is one endpoint with its ends of the sound and what it told.
 type side struct {
 	addr   netip.AddrPort
+	path   nat.Path
 	conf   Config
 	mic    *scriptMic
 	ear    *ear
@@ -81,7 +84,8 @@ func (w *world) run() {
 
 func (w *world) listen() {
 	w.t.Helper()
-	e, err := NewListener(w.bob.conf, w.net.Path(w.bob.addr), []netip.AddrPort{w.bob.addr})
+	w.bob.path = w.net.Path(w.bob.addr)
+	e, err := NewListener(w.bob.conf, w.bob.path, []netip.AddrPort{w.bob.addr})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -90,7 +94,11 @@ func (w *world) listen() {
 
 func (w *world) dial() {
 	w.t.Helper()
-	e, err := NewDialer(w.alice.conf, w.net.Path(w.alice.addr), w.bob.addr, "bob")
+	if w.peers == nil {
+		w.peers = []netip.AddrPort{w.bob.addr}
+	}
+	w.alice.path = w.net.Path(w.alice.addr)
+	e, err := NewDialer(w.alice.conf, w.alice.path, w.peers, "bob")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -215,6 +223,7 @@ func (m *scriptMic) Close() error {
 type ear struct {
 	mu     sync.Mutex
 	came   []int16 // what was in the packets, in front of playout
+	at     []time.Time
 	heard  []int16
 	next   time.Time
 	fail   error // from now on
@@ -227,6 +236,21 @@ func (e *ear) take(p playout.Packet) {
 	pcm := make([]int16, len(p.Payload))
 	p.Law.Decode(pcm, p.Payload)
 	e.came = append(e.came, pcm...)
+	e.at = append(e.at, time.Now())
+}
+
+// gap is the longest time without a packet since begin.
+func (e *ear) gap(begin time.Time) time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var longest time.Duration
+	last := begin
+	for _, at := range append(slices.Clone(e.at), time.Now()) {
+		if at.After(begin) {
+			longest, last = max(longest, at.Sub(last)), at
+		}
+	}
+	return longest
 }
 
 // understood: what was said came sample for sample, and was heard like that but

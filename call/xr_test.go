@@ -217,7 +217,7 @@ func take(t *testing.T, c *core, peer *media) []rtcp.Packet {
 	if len(c.packets) == 0 {
 		t.Fatal("nothing was sent")
 	}
-	b := c.packets[len(c.packets)-1]
+	b := c.packets[len(c.packets)-1].b
 	c.packets = nil
 	plain, err := peer.srtp.OpenRTCP(nil, b)
 	if err != nil {
@@ -269,7 +269,7 @@ func TestRoundTripOfAListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Receive(later.Add(40*time.Millisecond), kindRTCP, b)
+	c.Receive(later.Add(40*time.Millisecond), kindRTCP, c.remote, b)
 	if c.rtt < 39*time.Millisecond || c.rtt > 41*time.Millisecond {
 		t.Errorf("round trip %v", c.rtt)
 	}

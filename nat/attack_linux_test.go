@@ -80,11 +80,7 @@ func TestICMPDelaysNothing(t *testing.T) {
 	}
 	defer raw.Close()
 	l := mustListen(t, "127.0.0.1:0")
-	p, err := Dial(t.Context(), netip.AddrPort{}, l.LocalAddr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	p := mustDial(t, netip.AddrPort{}, l.LocalAddr())
 	for _, code := range []byte{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13} { // destination unreachable, RFC 1122
 		for range 5 {
 			for range 2 {
@@ -109,7 +105,7 @@ func TestICMPDelaysNothing(t *testing.T) {
 			}
 		}
 	}()
-	send(t, l, "answer", p.LocalAddr())
+	send(t, l, "answer", p.Source(l.LocalAddr()))
 	if err := <-done; err != nil {
 		t.Errorf("the reader ends with %v", err)
 	}

@@ -27,6 +27,21 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 	if !bind.IsValid() {
 		bind = netip.AddrPortFrom(netip.IPv6Unspecified(), bind.Port())
 	}
+	socket, bind, err := open(ctx, bind)
+	if err != nil {
+		return nil, err
+	}
+	p := &listening{socket: socket, local: boundTo(socket, bind)}
+	if bind.Addr().IsUnspecified() {
+		p.origins = newOrigins(p.conn, bind.Addr().Is6())
+	}
+	return p, nil
+}
+
+// open binds a socket, and returns what it was bound to but for the port: an
+// unspecified IPv6 address is both families, or IPv4 alone where there is no
+// IPv6. The error is a *BindError.
+func open(ctx context.Context, bind netip.AddrPort) (*socket, netip.AddrPort, error) {
 	network := "udp6"
 	switch {
 	case bind.Addr().Is4():
@@ -40,23 +55,26 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 		conn, err = new(net.ListenConfig).ListenPacket(ctx, "udp4", bind.String())
 	}
 	if err != nil {
-		return nil, newBindError(bind, err)
+		return nil, bind, newBindError(bind, err)
 	}
 	socket, err := newSocket(conn.(*net.UDPConn))
 	if err != nil {
 		conn.Close()
-		return nil, newBindError(bind, err)
+		return nil, bind, newBindError(bind, err)
 	}
-	p := &listening{socket: socket, local: localAddr(socket.conn)}
+	enlarge(socket.conn)
+	expedite(socket.conn)
+	return socket, bind, nil
+}
+
+// boundTo is bind with the port that the system has chosen.
+func boundTo(s *socket, bind netip.AddrPort) netip.AddrPort {
+	local := localAddr(s.conn)
 	if bind.Addr().Is4() {
 		// Go names an unspecified address by the family of the socket.
-		p.local = netip.AddrPortFrom(bind.Addr(), p.local.Port())
+		return netip.AddrPortFrom(bind.Addr(), local.Port())
 	}
-	enlarge(p.conn)
-	if bind.Addr().IsUnspecified() {
-		p.origins = newOrigins(p.conn, bind.Addr().Is6())
-	}
-	return p, nil
+	return local
 }
 
 // listening is a path to anybody: an unconnected socket.
@@ -97,6 +115,8 @@ func (p *listening) WritePacket(b []byte, to netip.AddrPort) error {
 
 func (p *listening) LocalAddr() netip.AddrPort { return p.local }
 func (p *listening) Close() error              { return p.conn.Close() }
+
+func (p *listening) Source(to netip.AddrPort) netip.AddrPort { return sourceOf(p.local, to) }
 
 func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())

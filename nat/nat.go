@@ -1,10 +1,9 @@
 // Package nat is how a packet reaches the other side. Today: directly, over
-// UDP on IPv4 and IPv6. Hole punching beyond that, relays and roaming will be
-// further Paths behind the same interface; the call never knows how its path
-// came about.
+// UDP on IPv4 and IPv6, both from one socket. Relays will be further Paths behind
+// the same interface; the call never knows how its path came about.
 //
-// The package opens sockets and asks the system's resolver; it starts no
-// goroutine. nat/memnet has Paths in memory for tests.
+// The package opens sockets, which mark what they send as expedited forwarding
+// (DSCP 46), and asks the system's resolver; it starts no goroutine. nat/memnet has Paths in memory for tests.
 package nat
 
 import (
@@ -17,7 +16,8 @@ import (
 const DefaultPort = 5004
 
 // ErrRefused is what ReadPacket returns, once each, for an ICMP "port
-// unreachable": nobody listens there at this moment. The path stays usable.
+// unreachable": nobody listens there at this moment. The path stays usable. The
+// address is the one that refused, or not valid where the system does not say.
 var ErrRefused = errors.New("refused: nobody listens there")
 
 // A Path carries datagrams between this machine and its peers. ReadPacket is
@@ -32,5 +32,8 @@ type Path interface {
 	WritePacket(b []byte, to netip.AddrPort) error
 	// LocalAddr is the address the path is bound to.
 	LocalAddr() netip.AddrPort
+	// Source is the address from which a datagram to that peer leaves at this
+	// moment or, where the system cannot say, LocalAddr. It is for telling people.
+	Source(to netip.AddrPort) netip.AddrPort
 	Close() error
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -26,6 +27,10 @@ type socket struct {
 	v6   bool
 
 	in datagram // the reader's
+
+	// failed: a system call has told of an error of the queue (dial.go), and the
+	// reader is to look there. Where a writer was told, it wakes from the same.
+	failed atomic.Bool
 
 	mu      sync.Mutex // many may write
 	out     datagram
@@ -62,7 +67,7 @@ func newSocket(conn *net.UDPConn) (*socket, error) {
 	s.in.call = func(fd uintptr) bool {
 		s.in.name = [len(s.in.name)]byte{}
 		s.in.do(fd, syscall.SYS_RECVMSG)
-		return s.in.err != syscall.EAGAIN
+		return s.in.err != syscall.EAGAIN || s.failed.Load()
 	}
 	s.out.call = func(fd uintptr) bool {
 		s.out.do(fd, syscall.SYS_SENDMSG)
@@ -112,7 +117,7 @@ func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, 
 	return s.in.n, int(s.in.header.Controllen), s.in.address(), nil
 }
 
-// write sends a datagram; to is zero where the socket is connected.
+// write sends a datagram.
 func (s *socket) write(b, control []byte, to netip.AddrPort) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,14 +183,6 @@ func (d *datagram) setAddress(to netip.AddrPort, v6 bool) (length uint32, err er
 		binary.NativeEndian.PutUint32(d.name[24:], d.scope)
 	}
 	return syscall.SizeofSockaddrInet6, nil
-}
-
-// zoneOf is what a person knows an interface by, or else its number.
-func zoneOf(index int) string {
-	if i, err := net.InterfaceByIndex(index); err == nil {
-		return i.Name
-	}
-	return strconv.Itoa(index)
 }
 
 func scopeOf(zone string) uint32 {

@@ -5,12 +5,16 @@ package nat
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 )
 
 // A socket is a UDP socket, as package net has it.
-type socket struct{ conn *net.UDPConn }
+type socket struct {
+	conn   *net.UDPConn
+	failed atomic.Bool // an error was told, and the reader is to look at the queue (dial.go)
+}
 
-func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn}, nil }
+func newSocket(conn *net.UDPConn) (*socket, error) { return &socket{conn: conn}, nil }
 
 // read waits for a datagram. One goroutine at a time reads.
 func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, err error) {
@@ -22,15 +26,12 @@ func (s *socket) read(b, control []byte) (n, controlN int, from netip.AddrPort, 
 	return n, controlN, from, err
 }
 
-// write sends a datagram; to is zero where the socket is connected.
+// write sends a datagram.
 func (s *socket) write(b, control []byte, to netip.AddrPort) (err error) {
-	switch {
-	case control != nil:
+	if control != nil {
 		_, _, err = s.conn.WriteMsgUDPAddrPort(b, control, to)
-	case to.IsValid():
-		_, err = s.conn.WriteToUDPAddrPort(b, to)
-	default:
-		_, err = s.conn.Write(b)
+		return err
 	}
+	_, err = s.conn.WriteToUDPAddrPort(b, to)
 	return err
 }

@@ -90,7 +90,7 @@ func newDemonstration() (*demonstration, error) {
 		return nil, err
 	}
 
-	out, err := nat.Dial(context.Background(), loopback, d.addr)
+	out, peers, err := nat.Dial(context.Background(), loopback, d.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func newDemonstration() (*demonstration, error) {
 		Client:      client,
 		HangupAtEOF: true,
 		OnEvent:     d.tell(true),
-	}, out, d.addr, d.addr.String())
+	}, out, peers, d.addr.String())
 	return d, err
 }
 

@@ -15,11 +15,13 @@ func Dial() *ucli.Command {
 		Usage:     "call somebody",
 		ArgsUsage: "PEER",
 		UsageText: `securecall dial bob.example
+securecall dial --bind :5004 203.0.113.9:5004      # and the other side the same, to here
 securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
 securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
 		Description: `PEER is the name of a contact, or host[:port] or [v6]:port, port 5004 if none is
 given. A contact's name wins; host: or contact: in front says which is meant.
-Flags may stand before and after it.`,
+Flags may stand before and after it. Two people who dial each other are in a call:
+each --bind then has the port that the other one dials.`,
 		Flags: callFlags("any free port",
 			&ucli.DurationFlag{
 				Name: "timeout", Value: 30 * time.Second, Usage: "give up if nobody has answered after `D`", DefaultText: "30s",
@@ -60,11 +62,11 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return p.fail(err)
 	}
-	path, peer, err := reach(c.Context, s.bind, host)
+	path, peers, err := reach(c.Context, s.bind, host)
 	if err != nil {
 		return p.fail(err)
 	}
-	e, err := call.NewDialer(s.config(q, p.tty != nil), path, peer, typed)
+	e, err := call.NewDialer(s.config(q, p.tty != nil), path, peers, typed)
 	if err != nil {
 		path.Close()
 		return p.fail(err)

@@ -125,12 +125,12 @@ type (
 // events writes the lines of --json.
 type events struct {
 	w            io.Writer
-	mic, speaker string // as on the command line, for the event device
-	refused      map[int]bool
+	mic, speaker string                 // as on the command line, for the event device
+	refused      map[netip.AddrPort]int // in which call it was told last
 }
 
 func newEvents(w io.Writer, s *settings) *events {
-	return &events{w: w, mic: s.mic, speaker: s.speaker, refused: map[int]bool{}}
+	return &events{w: w, mic: s.mic, speaker: s.speaker, refused: map[netip.AddrPort]int{}}
 }
 
 // show writes the line of one event, if it has one.
@@ -157,10 +157,10 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 	case call.Dialing:
 		return []any{jsonDialing{h, printable(e.Peer), e.Addr}}
 	case call.Refused:
-		if j.refused[id] {
+		if j.refused[e.Addr] == id {
 			return nil
 		}
-		j.refused[id] = true
+		j.refused[e.Addr] = id
 		h.Event = "error"
 		d := refused(e.Addr)
 		return []any{jsonError{h, d.what, d.hint}}

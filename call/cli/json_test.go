@@ -77,6 +77,14 @@ func sampleEvents() []item {
 		{1, call.Fault{Err: lost}},
 		{1, call.Ended{Reason: call.ReasonNormal, Duration: 83456 * time.Millisecond, Stats: sampleStats()}},
 		{2, call.Ended{Reason: call.ReasonDevice, Err: lost}},
+		{3, call.Dialing{Peer: "bob.example", Addr: six}},
+		{3, call.Dialing{Peer: "bob.example", Addr: bob}},
+		{3, call.Refused{Addr: six}},
+		{3, call.Refused{Addr: bob}},
+		{3, call.PathChanged{Kind: "punched", Local: six, Remote: bob}},
+		{3, call.Answered{Mutual: true}},
+		{3, call.PathChanged{Kind: "punched", Local: six, Remote: six}},
+		{3, call.Ended{Reason: call.ReasonUnreachable}},
 	}
 	items := make([]item, len(events))
 	for i, e := range events {

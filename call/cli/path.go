@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -50,26 +49,14 @@ func quoted(name string) string {
 	return name
 }
 
-// reach opens a path to a host.
-func reach(ctx context.Context, bind netip.AddrPort, host string) (nat.Path, netip.AddrPort, error) {
+// reach opens a path to a host, and returns the addresses at which to try it.
+func reach(ctx context.Context, bind netip.AddrPort, host string) (nat.Path, []netip.AddrPort, error) {
 	addrs, err := nat.Resolve(ctx, host, nat.DefaultPort)
 	if ctx.Err() != nil {
-		return nil, netip.AddrPort{}, errInterrupted
+		return nil, nil, errInterrupted
 	}
 	if err != nil {
-		return nil, netip.AddrPort{}, err
+		return nil, nil, err
 	}
-	// A name can have addresses of a family that this machine has no network
-	// of: the first that there is a way to.
-	for _, a := range addrs {
-		path, dialErr := nat.Dial(ctx, bind, a)
-		if dialErr == nil {
-			return path, a, nil
-		}
-		err = dialErr
-		if !errors.Is(err, nat.ErrNoRoute) {
-			break
-		}
-	}
-	return nil, netip.AddrPort{}, err
+	return nat.Dial(ctx, bind, addrs...)
 }

@@ -23,10 +23,10 @@ type screen struct {
 	mic, speaker string
 	split        bool // --split-sas
 
-	caller  bool // we dial
-	current int  // the call that is shown; 0: none
-	remote  netip.AddrPort
-	refused bool
+	caller  bool             // we dial
+	current int              // the call that is shown; 0: none
+	tried   []netip.AddrPort // where current was dialled
+	refused map[netip.AddrPort]bool
 	ringing bool // current wants an answer
 	talking bool
 	sas     string // of current; empty: no keys yet

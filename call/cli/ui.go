@@ -26,7 +26,16 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.wait(at, "waiting for a call")
 	case call.Dialing:
-		s.caller, s.current, s.remote = true, id, e.Addr
+		if id != s.current {
+			s.tried = nil
+		}
+		s.caller, s.current = true, id
+		s.tried = append(s.tried, e.Addr)
+		if len(s.tried) > 1 {
+			s.say(s.talk, "nothing has come back yet: trying %s too", e.Addr)
+			s.wait(at, "waiting for an answer from "+one(s.tried))
+			break
+		}
 		if name := printable(e.Peer); name != e.Addr.String() {
 			s.say(s.talk, "dialing %s at %s", name, e.Addr)
 		} else {
@@ -34,18 +43,24 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.wait(at, "waiting for an answer from "+e.Addr.String())
 	case call.Refused:
-		if !s.refused {
-			s.refused = true
+		if !s.refused[e.Addr] {
+			if s.refused == nil {
+				s.refused = map[netip.AddrPort]bool{}
+			}
+			s.refused[e.Addr] = true
 			d := refused(e.Addr)
 			s.say(s.talk, "%s", d.what)
 			s.say(s.talk, "  %s", d.hint)
 		}
 	case call.PathChanged:
-		if s.verbose {
+		switch {
+		case s.verbose:
 			s.say(s.talk, "path: %s, from %s to %s", e.Kind, e.Local, e.Remote)
+		case s.talking:
+			s.say(s.talk, "the network has changed: the call goes on, from %s to %s", e.Local, e.Remote)
 		}
 	case call.Secured:
-		s.current, s.remote = id, e.Remote
+		s.current = id
 		s.secured(e)
 		if s.caller {
 			s.wait(at, "waiting for it to ring there")
@@ -57,16 +72,19 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 	case call.Verified:
 		s.verified(e)
 	case call.Incoming:
-		s.current, s.remote = id, e.Addr
+		s.current = id
 		s.incoming(at, e)
 	case call.Ringing:
 		s.say(s.talk, "it rings there")
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
 		s.ringing, s.talking, s.muted = false, true, false
-		what := "answered: you can speak now"
-		if s.guarded {
-			what = "answered"
+		what := "answered"
+		if e.Mutual {
+			what = "the other side has dialled you too"
+		}
+		if !s.guarded {
+			what += ": you can speak now"
 		}
 		s.say(s.talk, "%s%s", what, s.keyHint())
 		s.wait(at, "in the call")
@@ -192,12 +210,12 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonDeclined:
 		what = "declined"
 	case call.ReasonUnreachable:
-		what = fmt.Sprintf("nothing came back from %s", s.remote)
+		what = fmt.Sprintf("nothing came back from %s", one(s.tried))
 		hint = "check the address; is securecall listen running there, and do firewall and router let UDP through?"
 	case call.ReasonLost:
 		what, hint = "the other side was lost: nothing valid was heard for 30 seconds", "its network or its program has gone; dial again"
 	case call.ReasonNotZRTP:
-		what = fmt.Sprintf("something answers at %s, but not with ZRTP", s.remote)
+		what = fmt.Sprintf("something answers at %s, but not with ZRTP", one(s.tried))
 		hint = "it is no securecall, and nothing was said to it; check address and port"
 	case call.ReasonRequire:
 		hint = "it is decided when keys are agreed, before anybody can compare: call without --require first, and compare the words by voice or --verify-via"
@@ -347,6 +365,15 @@ func diagnose(err error) diagnosis {
 		d.status = int(call.ReasonNotPossible)
 	}
 	return d
+}
+
+// one is all of the addresses of which any might be right.
+func one(tried []netip.AddrPort) string {
+	var text []string
+	for _, a := range tried {
+		text = append(text, a.String())
+	}
+	return strings.Join(text, " or ")
 }
 
 // refused is said once, at once; dialling goes on.

@@ -28,6 +28,19 @@ func TestScreen(t *testing.T) {
 	golden(t, "testdata/screen.txt", b.Bytes())
 }
 
+// That a call goes another way is said without -v too, but not how it began.
+func TestPathChanged(t *testing.T) {
+	var b bytes.Buffer
+	s := &screen{talk: &b, results: &b, errors: &b}
+	path := call.PathChanged{Kind: "direct", Local: netip.MustParseAddrPort("192.0.2.1:1"), Remote: netip.MustParseAddrPort("192.0.2.2:2")}
+	for _, e := range []call.Event{path, call.Answered{}, path} {
+		s.show(time.Time{}, 1, e)
+	}
+	if got := strings.Count(b.String(), "the network has changed: the call goes on, from 192.0.2.1:1 to 192.0.2.2:2\n"); got != 1 {
+		t.Errorf("said %d times:\n%s", got, b.String())
+	}
+}
+
 // Each way that a call can fail, with its next step.
 func TestEndings(t *testing.T) {
 	var b bytes.Buffer
@@ -48,7 +61,7 @@ func TestEndings(t *testing.T) {
 		{Reason: call.ReasonNotPossible, Err: &device.Error{Spec: "x.wav", Err: errors.New("not a WAV file"), File: true}},
 		{Reason: call.ReasonInterrupted},
 	} {
-		s := &screen{results: &b, talk: &b, errors: &b, caller: true, current: 1, remote: netip.MustParseAddrPort("203.0.113.7:5004")}
+		s := &screen{results: &b, talk: &b, errors: &b, caller: true, current: 1, tried: []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:5004")}}
 		fmt.Fprintf(&b, "[%d]\n", e.Reason)
 		s.show(time.Time{}, 1, e)
 	}

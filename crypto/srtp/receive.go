@@ -36,6 +36,7 @@ func (s *Session) OpenRTP(dst, packet []byte, h *rtp.Header) (payload []byte, er
 	if err != nil {
 		return nil, cause(err)
 	}
+	s.rtp.add(extend(s.rtp.newest, h.SequenceNumber), packet)
 	payload = plain[headerSize:]
 	h.PaddingSize = 0
 	if !h.Padding {
@@ -80,6 +81,7 @@ func (s *Session) OpenRTCP(dst, packet []byte) ([]byte, error) {
 	if err != nil {
 		return dst, cause(err)
 	}
+	s.rtcp.add(rtcpIndex(packet), packet)
 	return grown[:len(grown)+len(plain)], nil
 }
 

@@ -101,6 +101,8 @@ type Session struct {
 	recvMu   sync.Mutex
 	receiver *pion.Context // nil once closed
 	rtcpIn   rtcp.Header
+	rtp      progress
+	rtcp     progress
 }
 
 // New makes the one session of a call. It keeps no reference to the slices in

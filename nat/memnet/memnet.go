@@ -1,5 +1,5 @@
 // Package memnet is a network in memory for tests: datagrams between nat.Paths
-// with loss, delay, reordering and repetition, and somebody in the middle.
+// with loss, delay, reordering and repetition, NATs, and somebody in the middle.
 //
 // It is meant for testing/synctest: a reader waits on channels and timers only,
 // and there is no goroutine behind it, so that virtual time advances as soon as
@@ -50,6 +50,7 @@ type Network struct {
 
 	mu         sync.Mutex
 	paths      map[netip.AddrPort]*path
+	nats       map[netip.Addr]*NAT
 	conditions map[direction]Conditions
 	chance     map[direction]*rand.Rand
 	tap        Tap
@@ -66,6 +67,7 @@ func New(seed uint64) *Network {
 	return &Network{
 		seed:       seed,
 		paths:      make(map[netip.AddrPort]*path),
+		nats:       make(map[netip.Addr]*NAT),
 		conditions: make(map[direction]Conditions),
 		chance:     make(map[direction]*rand.Rand),
 		port:       firstPort,
@@ -127,8 +129,68 @@ func (n *Network) Path(addr netip.AddrPort) nat.Path {
 	if n.paths[addr] != nil {
 		panic(fmt.Sprintf("memnet: %v is bound already", addr))
 	}
-	p := &path{network: n, addr: addr, arrived: make(chan struct{}, 1), closed: make(chan struct{})}
+	p := &path{
+		network: n, addr: addr, called: map[netip.AddrPort]netip.AddrPort{},
+		arrived: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
 	n.paths[addr] = p
+	return p
+}
+
+// Also gives p another address: what comes there comes to p, and p answers from
+// where it was called, as a path to everybody does.
+func (n *Network) Also(p nat.Path, addr netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.paths[addr] = p.(*path)
+}
+
+// Move gives p another address in place of all that it has: its machine is in
+// another network. What is under way to the old ones is lost.
+func (n *Network) Move(p nat.Path, addr netip.AddrPort) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	moved := p.(*path)
+	n.forget(moved)
+	n.paths[addr] = moved
+	moved.addr, moved.nat = addr, nil
+	clear(moved.called)
+}
+
+// forget frees the addresses of p. The caller holds n.mu.
+func (n *Network) forget(p *path) {
+	for addr, has := range n.paths {
+		if has == p {
+			delete(n.paths, addr)
+		}
+	}
+	p.queue = nil
+}
+
+// from is the address that what p sends to somebody leaves from.
+func (n *Network) from(p *path, to netip.AddrPort) netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	from, called := p.called[to]
+	if !called {
+		from = p.addr
+	}
+	if p.nat != nil {
+		return p.nat.out(from, to)
+	}
+	return from
+}
+
+// reach is the path that a datagram comes to; nil: none. The caller holds n.mu.
+func (n *Network) reach(d direction) *path {
+	if t := n.nats[d.to.Addr()]; t != nil {
+		return t.in(d)
+	}
+	p := n.paths[d.to]
+	if p == nil || p.nat != nil {
+		return nil
+	}
+	p.called[d.from] = d.to
 	return p
 }
 
@@ -142,7 +204,7 @@ func (n *Network) send(d direction, b []byte) {
 	if lost {
 		return
 	}
-	to := n.paths[d.to]
+	to := n.reach(d)
 	if to == nil {
 		if sender := n.paths[d.from]; n.refuse && sender != nil {
 			back := n.conditionsOf(direction{d.to, d.from})

@@ -267,3 +267,74 @@ func TestPorts(t *testing.T) {
 		}()
 	}
 }
+
+// What a NAT of each kind lets in: from somebody written to, from another port of
+// his, and from somebody else.
+func TestNAT(t *testing.T) {
+	outside := netip.MustParseAddr("203.0.113.1")
+	for filter, want := range map[Filtering]string{
+		EndpointIndependent:     "bob same-host stranger",
+		AddressDependent:        "bob same-host",
+		AddressAndPortDependent: "bob",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			n := New(1)
+			router := n.NAT(outside, filter)
+			a, b := router.Path(netip.MustParseAddrPort("10.0.0.2:5004")), n.Path(bob)
+			got, seen := collect(a, time.Now()), collect(b, time.Now())
+			mapped := netip.AddrPortFrom(outside, 5004)
+			n.Inject(bob, mapped, []byte("too early"))
+			_ = a.WritePacket([]byte("hello"), bob)
+			n.Inject(bob, mapped, []byte("bob"))
+			n.Inject(netip.AddrPortFrom(bob.Addr(), 1), mapped, []byte("same-host"))
+			n.Inject(alice, mapped, []byte("stranger"))
+			n.Inject(bob, netip.AddrPortFrom(outside, 5005), []byte("another port"))
+			n.Inject(bob, a.LocalAddr(), []byte("past the NAT"))
+			router.Rebind()
+			n.Inject(bob, mapped, []byte("too late"))
+			_ = a.WritePacket([]byte("from elsewhere"), bob)
+			time.Sleep(time.Second)
+			a.Close()
+			b.Close()
+			var texts []string
+			for _, d := range <-got {
+				texts = append(texts, d.text)
+			}
+			if text := strings.Join(texts, " "); text != want {
+				t.Errorf("filtering %d let in %q", filter, text)
+			}
+			all := <-seen
+			if len(all) != 2 || all[0].from != mapped || all[1].from != netip.AddrPortFrom(outside, 5005) {
+				t.Errorf("seen outside: %+v", all)
+			}
+		})
+	}
+}
+
+func TestSeveralAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(1)
+		a, b := n.Path(alice), n.Path(bob)
+		second, third := netip.MustParseAddrPort("192.0.2.7:5004"), netip.MustParseAddrPort("198.51.100.9:6000")
+		n.Also(b, second)
+		got, seen := collect(b, time.Now()), collect(a, time.Now())
+		for _, to := range []netip.AddrPort{bob, second} {
+			_ = a.WritePacket([]byte("x"), to)
+			_ = b.WritePacket([]byte("y"), alice)
+		}
+		n.Move(b, third)
+		_ = a.WritePacket([]byte("lost"), bob)
+		_ = b.WritePacket([]byte("y"), alice)
+		_ = a.WritePacket([]byte("x"), third)
+		time.Sleep(time.Second)
+		a.Close()
+		b.Close()
+		if all := <-got; len(all) != 1 { // the two before were under way when it moved
+			t.Errorf("%+v", all)
+		}
+		all := <-seen
+		if len(all) != 3 || all[0].from != bob || all[1].from != second || all[2].from != third || b.LocalAddr() != third {
+			t.Errorf("%+v", all)
+		}
+	})
+}

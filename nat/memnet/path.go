@@ -16,8 +16,12 @@ import (
 // stands in the receiver's queue with its time, and ReadPacket waits for it.
 type path struct {
 	network *Network
-	addr    netip.AddrPort
-	queue   queue // guarded by network.mu
+
+	// Guarded by network.mu.
+	addr   netip.AddrPort
+	called map[netip.AddrPort]netip.AddrPort // by whom, at which of our addresses
+	nat    *NAT                              // that it is behind; nil: none
+	queue  queue
 
 	arrived chan struct{} // something was queued
 	closed  chan struct{}
@@ -79,25 +83,31 @@ func (p *path) WritePacket(b []byte, to netip.AddrPort) error {
 		return errors.New("memnet: datagram too long")
 	}
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
+	from := p.network.from(p, to)
 	if tap := p.network.currentTap(); tap != nil {
-		if b = tap(p.addr, to, append([]byte{}, b...)); b == nil {
+		if b = tap(from, to, append([]byte{}, b...)); b == nil {
 			return nil
 		}
 	}
-	p.network.Inject(p.addr, to, b)
+	p.network.Inject(from, to, b)
 	return nil
 }
 
-func (p *path) LocalAddr() netip.AddrPort { return p.addr }
+func (p *path) LocalAddr() netip.AddrPort {
+	p.network.mu.Lock()
+	defer p.network.mu.Unlock()
+	return p.addr
+}
 
-// Close frees the address; what is under way to it is lost.
+func (p *path) Source(netip.AddrPort) netip.AddrPort { return p.LocalAddr() }
+
+// Close frees its addresses; what is under way to it is lost.
 func (p *path) Close() error {
 	p.closing.Do(func() {
 		close(p.closed)
 		p.network.mu.Lock()
 		defer p.network.mu.Unlock()
-		delete(p.network.paths, p.addr)
-		p.queue = nil
+		p.network.forget(p)
 	})
 	return nil
 }

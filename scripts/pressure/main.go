@@ -68,11 +68,11 @@ func run(length time.Duration, heap int) error {
 	}
 	listened := make(chan call.Ended, 1)
 	go func() { listened <- listener.Run(ctx) }()
-	path, err = nat.Dial(ctx, netip.AddrPort{}, addr)
+	path, peers, err := nat.Dial(ctx, netip.AddrPort{}, addr)
 	if err != nil {
 		return err
 	}
-	dialler, err := call.NewDialer(conf(), path, addr, "")
+	dialler, err := call.NewDialer(conf(), path, peers, "")
 	if err != nil {
 		return err
 	}
