@@ -1,5 +1,5 @@
 // Package memnet is a network in memory for tests: datagrams between nat.Paths
-// with loss, delay, reordering and repetition, and somebody in the middle.
+// with loss, delay, reordering and repetition, NATs, and somebody in the middle.
 //
 // It is meant for testing/synctest: a reader waits on channels and timers only,
 // and there is no goroutine behind it, so that virtual time advances as soon as
@@ -56,6 +56,7 @@ type Network struct {
 	refuse     bool
 	port       uint16
 	sent       uint64 // orders datagrams that are due at one instant
+	nats       []*NAT // inner ones first
 }
 
 // direction with a zero AddrPort stands for any address there.
@@ -107,7 +108,9 @@ func (n *Network) SetRefuse(refuse bool) {
 func (n *Network) Inject(from, to netip.AddrPort, b []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.send(direction{from, to}, b)
+	if d, ok := n.translate(direction{from, to}); ok {
+		n.send(d, b)
+	}
 }
 
 // Path binds an address; port 0 lets the network choose one. The address must
