@@ -51,15 +51,22 @@ type relay struct {
 	relayed netip.AddrPort
 	ready   bool // guarded by path.mu
 
-	mu    sync.Mutex
-	peers map[netip.AddrPort]*relayedPeer
+	mu      sync.Mutex
+	peers   map[netip.AddrPort]*relayedPeer
+	permits map[netip.Addr]*permit
 
 	closing sync.Once
 }
 
-// A relayedPeer is an address that the server was asked to let through.
+// A relayedPeer is an address that the relay sends to.
 type relayedPeer struct {
-	addr  *net.UDPAddr
+	addr *net.UDPAddr
+	*permit
+}
+
+// A permit is the server's, for the exchange with all ports of an IP address
+// (RFC 8656, Section 9).
+type permit struct {
 	ready atomic.Bool
 	asked time.Time // guarded by relay.mu
 	busy  bool      // guarded by relay.mu
@@ -67,7 +74,7 @@ type relayedPeer struct {
 
 // newRelay has an address of a family allocated by a server at one of its own.
 func (p *Path) newRelay(ctx context.Context, server TURN, host string, at netip.AddrPort, family turn.RequestedAddressFamily) (*relay, error) {
-	r := &relay{path: p, server: server, at: at, addr: net.UDPAddrFromAddrPort(at), peers: make(map[netip.AddrPort]*relayedPeer)}
+	r := &relay{path: p, server: server, at: at, addr: net.UDPAddrFromAddrPort(at), peers: make(map[netip.AddrPort]*relayedPeer), permits: make(map[netip.Addr]*permit)}
 	if err := r.allocate(ctx, host, family); err != nil {
 		r.close()
 		return nil, err
@@ -125,7 +132,8 @@ func turnError(ctx context.Context, err error) error {
 	var refusal *stun.TurnError
 	if errors.As(err, &refusal) {
 		switch code := refusal.ErrorCodeAttr.Code; code {
-		case stun.CodeUnauthorized, stun.CodeForbidden, stun.CodeWrongCredentials:
+		// Bad Request is what pion/turn says to a wrong password.
+		case stun.CodeUnauthorized, stun.CodeForbidden, stun.CodeWrongCredentials, stun.CodeBadRequest:
 			return fmt.Errorf("%w (error %d)", ErrCredentials, code)
 		default:
 			return &reflexive.Refusal{Code: int(code)}
@@ -274,14 +282,15 @@ func (r *relay) send(b []byte, to netip.AddrPort) error {
 	r.mu.Unlock()
 	if idle {
 		first := append([]byte(nil), b...)
-		go r.permit(peer, first)
+		go r.ask(peer, first)
 	}
 	return nil
 }
 
-// permit sends the first packet to a peer. It is over when the server has
-// answered or the library gives up on it, or the relay is closed.
-func (r *relay) permit(peer *relayedPeer, first []byte) {
+// ask sends the first packet to an IP address, which has the library ask for the
+// permit. It is over when the server has answered, when the library gives up on
+// it, or when the relay is closed.
+func (r *relay) ask(peer *relayedPeer, first []byte) {
 	_, err := r.conn.WriteTo(first, peer.addr)
 	peer.ready.Store(err == nil)
 	r.mu.Lock()
@@ -294,7 +303,10 @@ func (r *relay) peer(to netip.AddrPort) *relayedPeer {
 	defer r.mu.Unlock()
 	peer := r.peers[to]
 	if peer == nil && len(r.peers) < maxRelayed {
-		peer = &relayedPeer{addr: net.UDPAddrFromAddrPort(to)}
+		if r.permits[to.Addr()] == nil {
+			r.permits[to.Addr()] = new(permit)
+		}
+		peer = &relayedPeer{net.UDPAddrFromAddrPort(to), r.permits[to.Addr()]}
 		r.peers[to] = peer
 	}
 	return peer
