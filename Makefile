@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow sound conceal echo robust \
+.PHONY: build static demo deps test real check lint unit interop capture narrow netns sound conceal echo robust \
 	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -39,6 +39,9 @@ capture: build ## a call between two network namespaces, recorded and examined
 
 narrow: build ## calls over paths that lose or break up large datagrams
 	@scripts/narrow.sh
+
+netns: ## two hosts behind each pair of NATs, with a TURN server (KINDS="apdf sym …")
+	@scripts/netns.sh
 
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh

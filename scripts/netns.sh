@@ -39,16 +39,17 @@ possible() {
 	esac
 }
 
-# reach A B FLAGS...: both sides try; $kind and $ms are what a said.
+# server KIND: the address of the servers where a network of that kind reaches them.
+server() { [[ $1 == v6 ]] && echo "[2001:db8::9]" || echo 203.0.113.9; }
+
+# reach A B FLAGS...: both sides try, a with FLAGS; $kind, $ms, $from and $to are
+# what a said.
 reach() {
-	local dir a b server=203.0.113.9
+	local dir a b
 	dir=$(mktemp -d -p "$work")
-	network a "$1"
-	network b "$2"
-	declare -A servers=([v6]='[2001:db8::9]')
-	(exec ip netns exec "$(ns ha)" "$work/punch" -dir "$dir" -role a -ca "$work/cert" -server "${servers[$1]:-$server}" "${@:3}" >"$dir/out-a" 2>&1) &
+	(exec ip netns exec "$(ns ha)" "$work/punch" -dir "$dir" -role a -ca "$work/cert" -server "$(server "$1")" "${@:3}" >"$dir/out-a" 2>&1) &
 	a=$!
-	(exec ip netns exec "$(ns hb)" "$work/punch" -dir "$dir" -role b -ca "$work/cert" -server "${servers[$2]:-$server}" >"$dir/out-b" 2>&1) &
+	(exec ip netns exec "$(ns hb)" "$work/punch" -dir "$dir" -role b -ca "$work/cert" -server "$(server "$2")" >"$dir/out-b" 2>&1) &
 	b=$!
 	reap $a
 	local first=$status
@@ -60,7 +61,7 @@ reach() {
 	fi
 }
 
-kinds=(${KINDS:-open eif adf apdf sym cgn noudp v6})
+read -ra kinds <<<"${KINDS:-open eif adf apdf sym cgn noudp v6}"
 rows=()
 for i in "${!kinds[@]}"; do
 	row=$(printf '%-6s' "${kinds[i]}")
@@ -68,6 +69,8 @@ for i in "${!kinds[@]}"; do
 		if ((j > i)); then continue; fi
 		want=relayed
 		if possible "${kinds[i]}" "${kinds[j]}"; then want=direct; fi
+		network a "${kinds[i]}"
+		network b "${kinds[j]}"
 		reach "${kinds[i]}" "${kinds[j]}"
 		row+=$(printf '%16s' "$kind $ms")
 		got=$kind
@@ -76,6 +79,27 @@ for i in "${!kinds[@]}"; do
 	done
 	rows+=("$row")
 done
+
+together apart
+reach apdf apdf
+check "one NAT without hairpin, networks kept apart: $kind, $ms ms" test "$kind" = relayed
+together hairpin
+reach apdf apdf
+check "one NAT with hairpin, networks kept apart: $kind, $ms ms ($from to $to)" test "$kind" = punched
+
+# Whom a sends to, seen at its router.
+network a apdf
+network b apdf
+within ra nft add table ip watch
+within ra nft add set ip watch spoken '{ type ipv4_addr; size 100; flags dynamic; }'
+within ra nft add chain ip watch out '{ type filter hook forward priority 0; }'
+within ra nft add rule ip watch out iifname lan update @spoken '{ ip daddr }'
+spoken() { within ra nft -j list set ip watch spoken | grep -o '"elem": \[.*\]' | grep -oE '[0-9.]{7,}' | paste -sd ' '; }
+reach apdf apdf -relay-only
+check "relay only: $kind, $ms ms, and packets go to the relay alone: $(spoken)" test "$kind $(spoken)" = "relayed 203.0.113.9"
+reach apdf apdf
+check "control: without it they go to the peer too: $(spoken)" test "$(spoken)" != 203.0.113.9
+
 echo
 printf '%-6s' "ms"
 printf '%16s' "${kinds[@]}"

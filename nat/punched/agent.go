@@ -130,12 +130,10 @@ func agentCandidate(c Candidate, i int) (ice.Candidate, error) {
 	})
 }
 
-// Connect begins the checks with what the other side described, and waits until
-// there is a way, there is none, or ctx ends, which leaves the checks running.
-// More candidates of the same session come by Add. Connect is called once a
-// session; after a Restart, again, with what the other side's Restart returned.
+// Connect does what Begin does, if that was not done, and waits until there is a
+// way, there is none, or ctx ends, which leaves the checks running.
 func (p *Path) Connect(ctx context.Context, remote Description) error {
-	if err := p.begin(remote); err != nil {
+	if err := p.Begin(remote); err != nil {
 		return err
 	}
 	for {
@@ -160,7 +158,10 @@ func (p *Path) Connect(ctx context.Context, remote Description) error {
 	}
 }
 
-func (p *Path) begin(remote Description) error {
+// Begin begins the checks with what the other side described: for each session
+// once, after a Restart with what the other side's Restart returned. More
+// candidates of the same session come by Add, or by Begin again.
+func (p *Path) Begin(remote Description) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.remote != nil {
@@ -189,9 +190,8 @@ func (p *Path) begin(remote Description) error {
 	return nil
 }
 
-// Add takes further candidates of the session that Connect began with. It
-// reports whether they are of that session: if not, the peer has restarted, or
-// Connect is still to come.
+// Add takes further candidates of the session that began. It reports whether they
+// are of that session: if not, the peer has restarted, or Begin is still to come.
 func (p *Path) Add(remote Description) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

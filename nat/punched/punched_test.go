@@ -214,6 +214,12 @@ func TestTrickle(t *testing.T) {
 			return c
 		}
 		a, b = side(t, n, alice, true, trickling(&b)), side(t, n, bob, false, trickling(&a))
+		if a.Add(passed(t, b.Local())) {
+			t.Error("candidates were taken before the session began")
+		}
+		if err := errors.Join(a.Begin(passed(t, b.Local())), b.Begin(passed(t, a.Local()))); err != nil {
+			t.Fatal(err)
+		}
 		for _, p := range []*Path{a, b} {
 			go p.Gather(t.Context())
 		}

@@ -79,6 +79,7 @@ func (v *view) deliver(b []byte, from netip.AddrPort) {
 	}
 	switch binary.BigEndian.Uint16(b) {
 	case bindingRequest:
+		v.hurry(from)
 	case bindingSuccess, bindingError:
 		if !v.asked([12]byte(b[8:])) {
 			return
@@ -134,6 +135,17 @@ func (v *view) pace(id [12]byte, to netip.AddrPort, nominates bool, now time.Tim
 	v.open[v.next] = id
 	v.next = (v.next + 1) % openChecks
 	return true
+}
+
+// hurry lets the next check of an address out at once: it may be the one that a
+// request from there triggers (RFC 8445, Section 7.3.1.4), before which our hole
+// was not there.
+func (v *view) hurry(to netip.AddrPort) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if t := v.targets[to]; t != nil {
+		t.last = time.Time{}
+	}
 }
 
 // hasUseCandidate looks for USE-CANDIDATE (RFC 8445, Section 16.1).

@@ -46,6 +46,10 @@ build() {
 			[[ $n == h ]] || ip -n "$(ns $n$side)" link set wan up
 		done
 	done
+	# Host b at router a, for two hosts behind one NAT.
+	ip -n "$(ns hb)" link add alt type veth peer name lan2 netns "$(ns ra)"
+	ip -n "$(ns hb)" link set alt up
+	ip -n "$(ns ra)" link set lan2 up
 	ip -n "$(ns pub)" addr add 203.0.113.9/24 dev br0
 	ip -n "$(ns pub)" addr add 203.0.113.10/24 dev br0
 	ip -n "$(ns pub)" addr add 2001:db8::9/64 dev br0
@@ -93,8 +97,9 @@ network() {
 	local side=$1 kind=$2 i=1 host
 	[[ $side == a ]] || i=2
 	host=$(inside "$side")
-	ip -n "$(ns h$side)" route flush table main
-	ip -n "$(ns h$side)" -6 route flush table main
+	ip -n "$(ns h"$side")" route flush proto boot
+	ip -n "$(ns h"$side")" -6 route flush proto boot
+	[[ $side == a ]] || address hb alt
 	address "c$side" wan 203.0.113.2$i/24 2001:db8::2$i/64
 	case $kind in
 	open)
@@ -156,4 +161,39 @@ network() {
 		}
 	END
 	esac
+}
+
+# together HOW: both hosts behind router a, in two networks that are kept apart, as
+# guests are, with or without hairpin.
+together() {
+	local out=198.51.100.6 pre=""
+	network a apdf
+	network b apdf
+	ip -n "$(ns hb)" route flush proto boot
+	address hb lan
+	address hb alt 10.3.0.2/24
+	address ra lan2 10.3.0.1/24
+	to hb default 10.3.0.1
+	if [[ $1 == hairpin ]]; then
+		pre="chain pre { type nat hook prerouting priority dstnat; iifname { lan, lan2 } ip daddr $out meta l4proto udp dnat to udp dport map @owner; }"
+	fi
+	rules ra <<-END
+		table ip nat {
+			map owner { type inet_service : ipv4_addr; flags dynamic; timeout 5m; }
+			chain input { type filter hook input priority 0; meta l4proto udp drop; }
+			chain out {
+				type filter hook forward priority 0;
+				oifname "wan" meta l4proto udp update @owner { udp sport : ip saddr }
+				iifname { lan, lan2 } oifname { lan, lan2 } ct status dnat accept
+				iifname { lan, lan2 } oifname { lan, lan2 } ct direction reply accept
+				iifname { lan, lan2 } oifname { lan, lan2 } drop
+			}
+			$pre
+			chain post {
+				type nat hook postrouting priority srcnat;
+				oifname "wan" masquerade
+				iifname { lan, lan2 } oifname { lan, lan2 } snat to $out
+			}
+		}
+	END
 }

@@ -95,6 +95,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := p.Begin(first); err != nil {
+		return err
+	}
 	go func() {
 		for i := 1; ; i++ {
 			d, err := description(ctx, other, i)
@@ -103,7 +106,6 @@ func run() error {
 			}
 		}
 	}()
-	// The first description comes by a file as well, and may be empty.
 	if err := p.Connect(ctx, first); err != nil {
 		select {
 		case e := <-gathered:
