@@ -157,7 +157,7 @@ network() {
 	END
 	v6) rules "r$side" <<-END ;;
 		table inet firewall {
-			chain forward { type filter hook forward priority 0; iifname "wan" ct state != established,related drop; }
+			chain forward { type filter hook forward priority 0; ct state { established, related } accept; iifname "wan" drop; }
 		}
 	END
 	esac
