@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow roam sound room conceal echo noise robust pressure \
+.PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust pressure \
 	bench bench-kit bench-call fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -42,6 +42,9 @@ narrow: build ## calls over paths that lose or break up large datagrams
 
 roam: build ## calls that outlive a change of network, and two people behind routers
 	@scripts/roam.sh
+
+netns: ## two hosts behind each pair of NATs, with a TURN server (KINDS="apdf sym …")
+	@scripts/netns.sh
 
 sound: build ## a call through PulseAudio's virtual microphone and speaker
 	@scripts/sound.sh

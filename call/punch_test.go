@@ -18,7 +18,7 @@ var (
 )
 
 // punching is a world in which each is behind a NAT and dials the other's.
-func punching(t *testing.T, a, b memnet.Filtering) *world {
+func punching(t *testing.T, a, b memnet.Dependence) *world {
 	w := newWorld(t, 1)
 	w.conditions(memnet.Conditions{Delay: 20 * time.Millisecond})
 	w.alice.addr, w.bob.addr = netip.MustParseAddrPort("10.0.0.2:5004"), netip.MustParseAddrPort("10.0.0.3:5004")
@@ -37,7 +37,7 @@ func (s *side) call(t *testing.T, peer netip.AddrPort) {
 	s.start(e)
 }
 
-var filterings = []memnet.Filtering{memnet.EndpointIndependent, memnet.AddressDependent, memnet.AddressAndPortDependent}
+var filterings = []memnet.Dependence{memnet.EndpointIndependent, memnet.AddressDependent, memnet.AddressAndPortDependent}
 
 // Two people behind NATs with each kind of filtering dial each other, at once or
 // one some seconds after the other: they are in one call, without a question, and

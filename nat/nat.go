@@ -1,6 +1,7 @@
-// Package nat is how a packet reaches the other side. Today: directly, over
-// UDP on IPv4 and IPv6, both from one socket. Relays will be further Paths behind
-// the same interface; the call never knows how its path came about.
+// Package nat is how a packet reaches the other side: here directly, over UDP on
+// IPv4 and IPv6, both from one socket. nat/punched is a Path through NATs and over relays, behind the
+// same interface; the call never knows how its path came about. nat/reflexive
+// asks how others see this machine.
 //
 // The package opens sockets, which mark what they send as expedited forwarding
 // (DSCP 46), and asks the system's resolver; it starts no goroutine. nat/memnet has Paths in memory for tests.

@@ -16,6 +16,8 @@ libsrtp2-dev        /usr/include/srtp2/srtp.h                  calls with libbzr
 libsqlite3-dev      /usr/include/sqlite3.h                     calls with libbzrtp
 iproute2            ip                                         recorded calls
 nftables            nft                                        narrow paths
+coturn              turnserver                                 pairs of NATs
+openssl             openssl                                    pairs of NATs
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls
 shellcheck          shellcheck                                 make check

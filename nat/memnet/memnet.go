@@ -57,6 +57,7 @@ type Network struct {
 	refuse     bool
 	port       uint16
 	sent       uint64 // orders datagrams that are due at one instant
+	routers    []*Router // inner ones first
 }
 
 // direction with a zero AddrPort stands for any address there.
@@ -109,7 +110,9 @@ func (n *Network) SetRefuse(refuse bool) {
 func (n *Network) Inject(from, to netip.AddrPort, b []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.send(direction{from, to}, b)
+	if d, ok := n.translate(direction{from, to}); ok {
+		n.send(d, b)
+	}
 }
 
 // Path binds an address; port 0 lets the network choose one. The address must

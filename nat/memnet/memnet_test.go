@@ -272,7 +272,7 @@ func TestPorts(t *testing.T) {
 // his, and from somebody else.
 func TestNAT(t *testing.T) {
 	outside := netip.MustParseAddr("203.0.113.1")
-	for filter, want := range map[Filtering]string{
+	for filter, want := range map[Dependence]string{
 		EndpointIndependent:     "bob same-host stranger",
 		AddressDependent:        "bob same-host",
 		AddressAndPortDependent: "bob",

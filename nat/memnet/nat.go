@@ -6,17 +6,6 @@ import (
 	"securecall/nat"
 )
 
-// A Filtering is whose datagrams a NAT lets in to an address of its outside that
-// it has mapped (RFC 4787, Section 5).
-type Filtering int
-
-// The kinds of filtering, by whom the inside has sent to from there.
-const (
-	EndpointIndependent     Filtering = iota // everybody's
-	AddressDependent                         // those of the same IP addresses
-	AddressAndPortDependent                  // those of the same addresses and ports
-)
-
 // A NAT stands between paths of its own and the rest of the network. It maps an
 // inside address to one of the same port outside where that is free, for all
 // peers alike (RFC 4787, Section 4: endpoint-independent mapping, port
@@ -24,7 +13,7 @@ const (
 type NAT struct {
 	network *Network
 	outside netip.Addr
-	filter  Filtering
+	filter  Dependence
 
 	// Guarded by network.mu.
 	mappings []*mapping
@@ -38,7 +27,7 @@ type mapping struct {
 }
 
 // NAT puts one on the network. A tap and Inject are outside of it.
-func (n *Network) NAT(outside netip.Addr, filter Filtering) *NAT {
+func (n *Network) NAT(outside netip.Addr, filter Dependence) *NAT {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	t := &NAT{network: n, outside: outside, filter: filter, taken: map[uint16]bool{}}
