@@ -90,6 +90,7 @@ func TestHostileServer(t *testing.T) {
 				c := scripted(t, said)
 				_, err := c.Open(t.Context())
 				if err == nil {
+					synctest.Wait()
 					_, err = c.Open(t.Context())
 				}
 				wantErr(t, "Open", err, ErrLost)

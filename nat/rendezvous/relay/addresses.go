@@ -58,15 +58,18 @@ var wrapping = []netip.Prefix{
 	netip.MustParsePrefix("::/96"),
 }
 
-// reserved are further IPv4 addresses that are nobody's on the Internet: "this
+// reserved are further addresses that are nobody's on the Internet: "this
 // network" (RFC 1122), between a provider and its NAT (RFC 6598), protocol
-// assignments (RFC 6890), benchmarks (RFC 2544), future use (RFC 1112).
+// assignments (RFC 6890), benchmarks (RFC 2544), future use (RFC 1112), the
+// private IPv6 addresses of before RFC 4193 (RFC 3879), discards (RFC 6666).
 var reserved = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("100::/64"),
 }
 
 // public tells whether a may be relayed to.

@@ -153,7 +153,7 @@ func Start(ctx context.Context, settings Settings) (*Server, error) {
 // Port is where it listens.
 func (s *Server) Port() uint16 { return s.port }
 
-// Public are the addresses at which it relays.
+// Addresses are those at which it relays, one a family.
 func (s *Server) Addresses() []netip.Addr { return s.public }
 
 // Close ends all of it.
