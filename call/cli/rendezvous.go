@@ -43,6 +43,7 @@ when its files change. Behind a proxy on this machine, --no-tls leaves TLS to th
 			&ucli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate and those in between, PEM"},
 			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM"},
 			toggle("no-tls", "no TLS: for tests, or behind a proxy"),
+			&ucli.StringFlag{Name: "nats", Usage: "`URL` of a NATS with JetStream, whose nodes share their mailboxes", DefaultText: "one node alone"},
 			toggle("q", "say only what must be known"),
 			toggle("v", "name the networks that reach a limit in the log"),
 		},
@@ -151,6 +152,13 @@ func runRendezvous(c *ucli.Context) error {
 	if m.tls == nil {
 		settings.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
+	if url := c.String("nats"); url != "" {
+		store, err := rendezvous.NewNATS(ctx, url)
+		if err != nil {
+			return &natsError{err}
+		}
+		settings.Store = store
+	}
 	var r *relay.Server
 	if m.turn {
 		r, err = relay.Start(ctx, relay.Settings{
@@ -230,6 +238,12 @@ type portError struct {
 
 func (e *portError) Error() string { return e.err.Error() }
 func (e *portError) Unwrap() error { return e.err }
+
+// A natsError is a NATS that cannot be used.
+type natsError struct{ err error }
+
+func (e *natsError) Error() string { return "the nodes cannot share their mailboxes: " + e.err.Error() }
+func (e *natsError) Unwrap() error { return e.err }
 
 // A certificateError is a certificate that cannot be used.
 type certificateError struct{ err error }

@@ -315,6 +315,7 @@ func diagnose(err error) diagnosis {
 		bind  *nat.BindError
 		port  *portError
 		cert  *certificateError
+		nodes *natsError
 		name  *nat.NameError
 		state *stateError
 		priv  *secretError
@@ -342,6 +343,8 @@ func diagnose(err error) diagnosis {
 		}
 	case errors.As(err, &cert):
 		d.hint, d.status = cert.hint(), int(call.ReasonNotPossible)
+	case errors.As(err, &nodes):
+		d.hint, d.status = "--nats nats://HOST:4222, or several with commas between them; is nats-server running there, with JetStream?", int(call.ReasonNotPossible)
 	case errors.As(err, &name):
 		d.hint, d.status = "check the spelling; no contact has that name either; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
 	case errors.Is(err, nat.ErrAddress):

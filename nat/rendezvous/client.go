@@ -390,7 +390,9 @@ func (c *Client) join(ctx context.Context, f frame) (*Session, error) {
 }
 
 // Accept waits for somebody to join one of this side's mailboxes. A *GoneError
-// is about one mailbox, and Accept can be called again.
+// is about one mailbox, and Accept can be called again. A server lets a
+// connection have few sessions at once: one whose other end does not soon prove
+// who it is should be closed.
 func (c *Client) Accept(ctx context.Context) (*Session, error) {
 	for {
 		c.mu.Lock()

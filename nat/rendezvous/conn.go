@@ -225,11 +225,18 @@ func (c *conn) dropLocked() {
 	_ = c.raw.Close()
 }
 
-// end gives back what the connection had.
+// end is the last that the reader does.
 func (c *conn) end() {
-	s := c.server
 	c.drop()
 	_ = c.ws.CloseNow()
+	c.giveBack()
+	c.free()
+	c.server.running.Done()
+}
+
+// giveBack gives up what the connection had.
+func (c *conn) giveBack() {
+	s := c.server
 	s.mu.Lock()
 	delete(s.conns, c.id)
 	s.mu.Unlock()
@@ -250,8 +257,6 @@ func (c *conn) end() {
 	for _, one := range sessions {
 		c.leave(one, reasonLost)
 	}
-	c.free()
-	s.running.Done()
 }
 
 func (c *conn) free() {

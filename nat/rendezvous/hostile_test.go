@@ -587,3 +587,51 @@ func TestServerEnds(t *testing.T) {
 		_ = c.Close()
 	})
 }
+
+// Three clients say anything, in any order: nothing breaks, and when they have
+// gone nothing is left of them.
+func FuzzRequests(f *testing.F) {
+	name := `"` + strings.Repeat("0f", 32) + `"`
+	for _, s := range []string{
+		"0{\"type\":\"open\"}\n1{\"type\":\"join\",\"mailbox\":1}\n1{\"type\":\"message\",\"session\":1,\"data\":\"aGk=\"}\n0{\"type\":\"proven\",\"session\":1}\n0{\"type\":\"close\",\"session\":1}",
+		"0{\"type\":\"wait\",\"names\":[" + name + "]}\n1{\"type\":\"join\",\"name\":" + name + "}\n2{\"type\":\"wait\",\"names\":[" + name + "]}\n0{\"type\":\"unwait\",\"names\":[" + name + "]}",
+		"0{\"type\":\"wait\",\"names\":[" + name + "]}\n0{\"type\":\"join\",\"name\":" + name + "}\n0{\"type\":\"close\",\"session\":1}",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, said string) {
+		limits := DefaultLimits()
+		limits.SessionsPerConnection, limits.NamesPerConnection, limits.Messages = 3, 3, 3
+		s, err := NewServer(Settings{Limits: limits})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The one mailbox that there may be has a number that can be guessed.
+		m := s.store.(*Memory)
+		for n := uint32(2); n <= 99; n++ {
+			m.numbers[n] = &mailbox{over: errUsed}
+		}
+		var all [3]*conn
+		for i := range all {
+			all[i] = &conn{server: s, from: netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}), raw: nowhere{}, writing: true}
+			s.add(all[i])
+		}
+		for line := range strings.SplitSeq(said, "\n") {
+			if line == "" {
+				continue
+			}
+			one, err := parse([]byte(line[1:]))
+			if err == nil {
+				all[line[0]%3].handle(one)
+			}
+		}
+		for _, c := range all {
+			c.giveBack()
+			s.queued.Add(-int64(c.waiting))
+		}
+		if s.mailboxes.Load() != 0 || s.names.Load() != 0 || s.sessions.Load() != 0 || s.queued.Load() != 0 || len(m.names) != 0 {
+			t.Fatalf("%d mailboxes, %d and %d names, %d sessions, %d octets are left",
+				s.mailboxes.Load(), s.names.Load(), len(m.names), s.sessions.Load(), s.queued.Load())
+		}
+	})
+}
