@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := build
 .PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust pressure \
-	bench bench-kit bench-call fuzz soak vuln clean help
+	bench bench-kit bench-call bench-rendezvous fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
 	@scripts/build.sh
@@ -76,6 +76,9 @@ bench-kit: build ## delay, speech and processor time beside Linphone and baresip
 bench-call: static ## dial to secured, start-up, and what a call of a minute costs
 	@scripts/bench/call.sh
 
+bench-rendezvous: ## 10,000 listeners at one meeting point, and 1,000 codes a minute
+	go run ./scripts/bench/rendezvous
+
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	@scripts/fuzz.sh $(or $(FUZZTIME),1m)
 
@@ -90,4 +93,4 @@ clean: ## what make left here
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | \
-		while IFS="$$(printf '\t')" read -r name what; do printf '%-12s%s\n' "$$name" "$$what"; done
+		while IFS="$$(printf '\t')" read -r name what; do printf '%-18s%s\n' "$$name" "$$what"; done

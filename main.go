@@ -32,6 +32,7 @@ func main() {
 		cli.Contacts(),
 		cli.Ctl(),
 		cli.Devices(),
+		cli.Rendezvous(),
 		cli.Version(),
 		cli.Help(),
 	))

@@ -9,16 +9,22 @@ import (
 
 // A BindError is a local address that cannot be used.
 type BindError struct {
-	Addr netip.AddrPort
-	Err  error  // the system's
-	Hint string // what a person can do about it; may be empty
+	Network string // UDP or TCP
+	Addr    netip.AddrPort
+	Err     error  // the system's
+	Hint    string // what a person can do about it; may be empty
 }
 
-func (e *BindError) Error() string { return fmt.Sprintf("cannot use UDP %v: %v", e.Addr, e.Err) }
+func (e *BindError) Error() string {
+	return fmt.Sprintf("cannot use %s %v: %v", e.Network, e.Addr, e.Err)
+}
 func (e *BindError) Unwrap() error { return e.Err }
 
-func newBindError(addr netip.AddrPort, err error) *BindError {
-	e := &BindError{Addr: addr, Err: cause(err)}
+func newBindError(addr netip.AddrPort, err error) *BindError { return NewBindError("UDP", addr, err) }
+
+// NewBindError explains the system's refusal of an address.
+func NewBindError(network string, addr netip.AddrPort, err error) *BindError {
+	e := &BindError{Network: network, Addr: addr, Err: cause(err)}
 	switch {
 	case anyOf(err, syscall.EADDRINUSE, wsaEADDRINUSE):
 		e.Hint = fmt.Sprintf("another program has port %d: end it, or choose another port", addr.Port())

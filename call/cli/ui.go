@@ -331,6 +331,9 @@ func diagnose(err error) diagnosis {
 		usage *usageError
 		dev   *device.Error
 		bind  *nat.BindError
+		port  *portError
+		cert  *certificateError
+		nodes *natsError
 		name  *nat.NameError
 		state *stateError
 		priv  *secretError
@@ -348,10 +351,18 @@ func diagnose(err error) diagnosis {
 			d.status = int(call.ReasonNotPossible)
 		}
 	case errors.As(err, &bind):
-		d.hint, d.status = "--bind ADDR:PORT chooses another; port 0 is any free one", int(call.ReasonNotPossible)
+		flag := "--bind"
+		if errors.As(err, &port) {
+			flag = port.flag
+		}
+		d.hint, d.status = flag+" ADDR:PORT chooses another; port 0 is any free one", int(call.ReasonNotPossible)
 		if bind.Hint != "" {
 			d.hint = bind.Hint + "; " + d.hint
 		}
+	case errors.As(err, &cert):
+		d.hint, d.status = cert.hint(), int(call.ReasonNotPossible)
+	case errors.As(err, &nodes):
+		d.hint, d.status = "--nats nats://HOST:4222, or several with commas between them; is nats-server running there, with JetStream?", int(call.ReasonNotPossible)
 	case errors.As(err, &name):
 		d.hint, d.status = "check the spelling; no contact has that name either; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
 	case errors.Is(err, nat.ErrAddress):

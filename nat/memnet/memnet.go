@@ -56,7 +56,7 @@ type Network struct {
 	tap        Tap
 	refuse     bool
 	port       uint16
-	sent       uint64 // orders datagrams that are due at one instant
+	sent       uint64    // orders datagrams that are due at one instant
 	routers    []*Router // inner ones first
 }
 

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/nat"
+	"securecall/nat/rendezvous"
+	"securecall/nat/rendezvous/relay"
+)
+
+const (
+	meetingPort = 443
+	turnPort    = 3478 // RFC 8656, Section 14.3
+)
+
+// Rendezvous is the command rendezvous.
+func Rendezvous() *ucli.Command {
+	return &ucli.Command{
+		Name:  "rendezvous",
+		Usage: "a meeting point and relay for others",
+		UsageText: `securecall rendezvous --tls-cert meet.example.pem --tls-key meet.example.key
+securecall rendezvous --no-tls --bind 127.0.0.1:8080`,
+		Description: `People name it with --via HOST. It sees who meets whom and when, and never a key or
+a word (docs/rendezvous.md). Nothing is written to disk; the certificate is read again
+when its files change. Behind a proxy on this machine, --no-tls leaves TLS to that.`,
+		Flags: []ucli.Flag{
+			&ucli.StringFlag{Name: "bind", Usage: "where people meet, `ADDR[:PORT]`, TCP", DefaultText: "[::]:443, both families"},
+			&ucli.StringFlag{Name: "turn-bind", Usage: "where STUN and TURN are, `ADDR[:PORT]`, UDP and TCP; or none", DefaultText: "[::]:3478, both families"},
+			&ucli.StringFlag{Name: "turn-public", Usage: "`LIST` of the addresses, one a family, by which others reach the relay, where this machine has them not itself", DefaultText: "its own"},
+			toggle("turn-private", "relay to private addresses too: for a local network"),
+			&ucli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate and those in between, PEM"},
+			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM"},
+			toggle("no-tls", "no TLS: for tests, or behind a proxy"),
+			&ucli.StringFlag{Name: "nats", Usage: "`URL` of a NATS with JetStream, whose nodes share their mailboxes", DefaultText: "one node alone"},
+			toggle("q", "say only what must be known"),
+			toggle("v", "name the networks that reach a limit in the log"),
+		},
+		Action: runRendezvous,
+	}
+}
+
+// meeting is what the flags of rendezvous say.
+type meeting struct {
+	bind, turnBind netip.AddrPort
+	turn           bool
+	public         []netip.Addr
+	private        bool
+	tls            *tls.Config // nil: none
+	names          []string    // that the certificate is for
+	quiet, verbose bool
+}
+
+func readMeeting(c *ucli.Context) (*meeting, error) {
+	m := &meeting{
+		bind:     netip.AddrPortFrom(netip.IPv6Unspecified(), meetingPort),
+		turnBind: netip.AddrPortFrom(netip.IPv6Unspecified(), turnPort),
+		turn:     c.String("turn-bind") != "none",
+		private:  c.Bool("turn-private"),
+		quiet:    c.Bool("q"),
+		verbose:  c.Bool("v"),
+	}
+	if c.Args().Present() {
+		return nil, usagef("securecall help rendezvous shows what it takes", "rendezvous takes no argument, and got %q", printable(c.Args().First()))
+	}
+	if m.quiet && m.verbose {
+		return nil, usagef("leave one of them out", "-q and -v contradict each other")
+	}
+	var err error
+	if b := c.String("bind"); b != "" {
+		if m.bind, err = parseBind(b, meetingPort); err != nil {
+			return nil, err
+		}
+	}
+	if b := c.String("turn-bind"); b != "" && m.turn {
+		if m.turnBind, err = parseBind(b, turnPort); err != nil {
+			return nil, usagef("e.g. --turn-bind 192.0.2.7, --turn-bind [::]:3478; or none", "--turn-bind %q is no local address", printable(b))
+		}
+	}
+	if !m.turn && (m.private || c.IsSet("turn-public")) {
+		return nil, usagef("leave one of them out", "--turn-bind none has no relay for --turn-public and --turn-private")
+	}
+	if m.public, err = readPublic(c.String("turn-public")); err != nil {
+		return nil, err
+	}
+	cert, key := c.String("tls-cert"), c.String("tls-key")
+	switch {
+	case c.Bool("no-tls") && (cert != "" || key != ""):
+		return nil, usagef("leave one of them out", "--no-tls has no use for --tls-cert and --tls-key")
+	case c.Bool("no-tls"):
+		return m, nil
+	case cert == "" || key == "":
+		return nil, usagef("a certificate for the server's name, e.g. of Let's Encrypt; --no-tls is for tests, or behind a proxy",
+			"rendezvous needs --tls-cert and --tls-key")
+	}
+	k, err := readCertificate(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	m.tls = &tls.Config{GetCertificate: k.get, MinVersion: tls.VersionTLS12}
+	m.names = k.names()
+	return m, nil
+}
+
+func readPublic(list string) (public []netip.Addr, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	families := map[bool]bool{}
+	for s := range strings.SplitSeq(list, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(s))
+		if err != nil || a.IsUnspecified() || a.Zone() != "" {
+			return nil, usagef("e.g. --turn-public 203.0.113.1,2001:db8::1", "--turn-public %q is no address", printable(s))
+		}
+		a = a.Unmap()
+		if families[a.Is4()] {
+			return nil, usagef("one IPv4 and one IPv6 address", "--turn-public has two addresses of one family")
+		}
+		families[a.Is4()] = true
+		public = append(public, a)
+	}
+	return public, nil
+}
+
+func runRendezvous(c *ucli.Context) error {
+	m, err := readMeeting(c)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS() // main has asked for what suits a call
+	}
+	ctx := c.Context
+	l, err := listenTCP(ctx, m.bind)
+	if err != nil {
+		return &portError{nat.NewBindError("TCP", m.bind, err), "--bind"}
+	}
+	defer l.Close()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	settings := rendezvous.Settings{Limits: rendezvous.DefaultLimits(), Log: log, LogAddresses: m.verbose}
+	if m.tls == nil {
+		settings.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	if url := c.String("nats"); url != "" {
+		store, err := rendezvous.NewNATS(ctx, url)
+		if err != nil {
+			return &natsError{err}
+		}
+		settings.Store = store
+	}
+	var r *relay.Server
+	if m.turn {
+		r, err = relay.Start(ctx, relay.Settings{
+			Bind: m.turnBind, Public: m.public, Private: m.private, Limits: relay.DefaultLimits(), Log: log, LogAddresses: m.verbose,
+		})
+		if err != nil {
+			return &portError{nat.NewBindError("UDP and TCP", m.turnBind, err), "--turn-bind"}
+		}
+		defer r.Close()
+		settings.Relays = func() []rendezvous.Relay {
+			now := time.Now()
+			u, p := r.Credentials(now)
+			return []rendezvous.Relay{{Port: r.Port(), Username: u, Password: p, Seconds: int(relay.DefaultLimits().CredentialTime / time.Second)}}
+		}
+	}
+	server, err := rendezvous.NewServer(settings)
+	if err != nil {
+		return err
+	}
+	m.announce(c, l.Addr(), r)
+	return server.Serve(ctx, l, m.tls)
+}
+
+// announce says what is open, and what people type.
+func (m *meeting) announce(c *ucli.Context, at net.Addr, r *relay.Server) {
+	talk := func(format string, args ...any) {
+		if !m.quiet {
+			fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
+		}
+	}
+	via := rendezvous.Address{Host: "HOST", Port: uint16(at.(*net.TCPAddr).Port), Plain: m.tls == nil}
+	switch {
+	case len(m.names) > 0:
+		via.Host = m.names[0]
+	case !m.bind.Addr().IsUnspecified():
+		via.Host = m.bind.Addr().String()
+	}
+	if m.tls == nil {
+		talk("the meeting point is open at %s, without TLS", at)
+	} else {
+		talk("the meeting point is open at %s", at)
+	}
+	if r != nil {
+		for _, a := range r.Addresses() {
+			talk("STUN and TURN at port %d, UDP and TCP, relaying at %s", r.Port(), a)
+			if !m.private && (a.IsPrivate() || a.IsLoopback()) {
+				talk("  that is a private address: --turn-public says by which one others reach it")
+			}
+		}
+	}
+	talk("people use it with:")
+	fmt.Fprintf(c.App.Writer, "  --via %s\n", strings.TrimSuffix(printable(via.String()), ":443"))
+}
+
+// listenTCP is both families where bind is unspecified IPv6, and IPv4 alone
+// where there is no other.
+func listenTCP(ctx context.Context, bind netip.AddrPort) (net.Listener, error) {
+	var c net.ListenConfig
+	network := "tcp"
+	if bind.Addr().Is4() {
+		network = "tcp4"
+	}
+	l, err := c.Listen(ctx, network, bind.String())
+	if err != nil && bind.Addr() == netip.IPv6Unspecified() {
+		if l4, err4 := c.Listen(ctx, "tcp4", fmt.Sprintf("0.0.0.0:%d", bind.Port())); err4 == nil {
+			return l4, nil
+		}
+	}
+	return l, err
+}
+
+// A portError is a port that a server cannot have; flag chooses another.
+type portError struct {
+	err  *nat.BindError
+	flag string
+}
+
+func (e *portError) Error() string { return e.err.Error() }
+func (e *portError) Unwrap() error { return e.err }
+
+// A natsError is a NATS that cannot be used.
+type natsError struct{ err error }
+
+func (e *natsError) Error() string { return "the nodes cannot share their mailboxes: " + e.err.Error() }
+func (e *natsError) Unwrap() error { return e.err }
+
+// A certificateError is a certificate that cannot be used.
+type certificateError struct{ err error }
+
+func (e *certificateError) Error() string { return "the certificate cannot be used: " + e.err.Error() }
+func (e *certificateError) Unwrap() error { return e.err }
+
+// hint is what to do about it.
+func (e *certificateError) hint() string {
+	switch {
+	case errors.Is(e.err, os.ErrNotExist):
+		return "--tls-cert and --tls-key are files in PEM; check their names"
+	case errors.Is(e.err, os.ErrPermission):
+		return "let the user that runs it read both files"
+	}
+	return "--tls-cert has the certificate first and those in between after it, --tls-key the key that belongs to it, both in PEM"
+}

@@ -1,0 +1,209 @@
+package rendezvous
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+)
+
+// natsURL is a NATS server of this test's own.
+func natsURL(t *testing.T) string {
+	t.Helper()
+	s, err := natsserver.NewServer(&natsserver.Options{
+		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server does not start")
+	}
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s.ClientURL()
+}
+
+// natsNode is a meeting point on a real port.
+type natsNode struct {
+	server  *Server
+	store   *NATS
+	address Address
+	stop    func()
+}
+
+func newNATSNode(t *testing.T, url string, edit func(*Limits)) *natsNode {
+	t.Helper()
+	store := must(NewNATS(t.Context(), url))(t)
+	limits := DefaultLimits()
+	if edit != nil {
+		edit(&limits)
+	}
+	server := must(NewServer(Settings{Limits: limits, Store: store}))(t)
+	l, address := loopback(t)
+	address.Plain = true
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, l, nil) }()
+	n := &natsNode{server: server, store: store, address: address}
+	n.stop = func() {
+		cancel()
+		<-done
+		done <- nil
+	}
+	t.Cleanup(n.stop)
+	return n
+}
+
+func (n *natsNode) client(t *testing.T) *Client {
+	t.Helper()
+	c := must(Dial(t.Context(), n.address, Options{}))(t)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// soon tries until it is true, since NATS takes its time.
+func soon(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	until := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(until) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestMeetOverNATS(t *testing.T) {
+	url := natsURL(t)
+	a, b, c := newNATSNode(t, url, nil), newNATSNode(t, url, nil), newNATSNode(t, url, nil)
+	meeting(t, a.client(t), b.client(t), c.client(t))
+	meeting(t, a.client(t), a.client(t), b.client(t)) // two of one node
+}
+
+func TestNamesOverNATS(t *testing.T) {
+	url := natsURL(t)
+	a, b := newNATSNode(t, url, nil), newNATSNode(t, url, nil)
+	settle := func(c *Client, name Name) {
+		soon(t, "the name is gone", func() bool {
+			_, err := c.JoinName(t.Context(), name)
+			return errors.Is(err, ErrUnknown)
+		})
+	}
+	naming(t, a.client(t), b.client(t), b.client(t), settle)
+}
+
+// A number is one node's, whoever asks at the same time; and it is a mailbox's
+// once.
+func TestClaimsOverNATS(t *testing.T) {
+	url := natsURL(t)
+	var stores []*NATS
+	for i := range 3 {
+		s := must(NewNATS(t.Context(), url))(t)
+		if err := s.attach(fmt.Sprint(i), func(note) {}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.close)
+		stores = append(stores, s)
+	}
+	ctx := t.Context()
+	seen := map[uint32]bool{}
+	for i := range 120 { // more than there are of the first class
+		n, err := stores[i%3].open(ctx, end{Node: "0", Conn: uint64(i)}, time.Now().Add(time.Hour))
+		if err != nil || seen[n] {
+			t.Fatalf("%d: %v", n, err)
+		}
+		seen[n] = true
+	}
+	for n := range seen {
+		results := make(chan error, 3)
+		for _, s := range stores {
+			go func() {
+				_, err := s.claim(ctx, n)
+				results <- err
+			}()
+		}
+		won := 0
+		for range 3 {
+			switch err := <-results; {
+			case err == nil:
+				won++
+			case !errors.Is(err, errUsed):
+				t.Fatal(err)
+			}
+		}
+		if won != 1 {
+			t.Fatalf("%d have claimed %d", won, n)
+		}
+	}
+	_, err := stores[0].claim(ctx, 123456789)
+	wantErr(t, "a number of nobody", err, errUnknown)
+	n := must(stores[0].open(ctx, end{Node: "0", Conn: 7}, time.Now().Add(-time.Second)))(t)
+	_, err = stores[1].claim(ctx, n)
+	wantErr(t, "a number whose time is over", err, errExpired)
+	n = must(stores[0].open(ctx, end{Node: "0", Conn: 7}, time.Now().Add(time.Hour)))(t)
+	stores[1].release(n, end{Node: "1", Conn: 7}) // not its own
+	stores[0].release(n, end{Node: "0", Conn: 7})
+	_, err = stores[1].claim(ctx, n)
+	wantErr(t, "a number that was given up", err, errExpired)
+}
+
+// A node that dies takes its own clients' mailboxes with it, and nothing else.
+func TestNodeDies(t *testing.T) {
+	url := natsURL(t)
+	a, b, c := newNATSNode(t, url, nil), newNATSNode(t, url, nil), newNATSNode(t, url, nil)
+	doomed, other, third := a.client(t), b.client(t), c.client(t)
+	m := must(doomed.Open(t.Context()))(t)
+	if err := doomed.Wait(t.Context(), Name{1}); err != nil {
+		t.Fatal(err)
+	}
+	w1, j1 := meet(t, doomed, third)
+	w2, j2 := meet(t, other, third)
+	say(t, j1, w1, "before")
+
+	a.store.nc.Close() // it can tell nobody any more
+	_, err := other.Join(t.Context(), m.Number)
+	wantErr(t, "a number of the dead", err, ErrExpired)
+	soon(t, "the name is gone", func() bool {
+		_, err := other.JoinName(t.Context(), Name{1})
+		return errors.Is(err, ErrUnknown)
+	})
+	say(t, j2, w2, "we go on")
+	meet(t, third, other)
+}
+
+// Without NATS the node says so, and what two of its clients have goes on.
+func TestNATSGone(t *testing.T) {
+	t.Parallel() // it waits for what does not come
+	s, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server does not start")
+	}
+	n := newNATSNode(t, s.ClientURL(), nil)
+	x, y := n.client(t), n.client(t)
+	waiting, joining := meet(t, x, y)
+	s.Shutdown()
+	s.WaitForShutdown()
+	joined := make(chan error, 1)
+	go func() {
+		_, err := y.Join(t.Context(), 1)
+		joined <- err
+	}()
+	_, err = x.Open(t.Context())
+	wantErr(t, "Open", err, ErrUnavailable)
+	wantErr(t, "Join", <-joined, ErrUnavailable)
+	say(t, waiting, joining, "still here")
+
+	l, _ := loopback(t)
+	_ = l.Close()
+	if _, err := NewNATS(t.Context(), "nats://"+l.Addr().(*net.TCPAddr).String()); err == nil {
+		t.Error("a NATS that is not there")
+	}
+}
