@@ -267,6 +267,9 @@ func TestRestart(t *testing.T) {
 		if restarted.SameSession(first) {
 			t.Error("a restart changed nothing")
 		}
+		if len(restarted.Candidates) != 3 || restarted.Complete {
+			t.Errorf("after a restart there are %v", restarted)
+		}
 		if err := b.Connect(t.Context(), passed(t, restarted)); !errors.Is(err, ErrRestart) {
 			t.Errorf("a restart of one side: %v", err)
 		}

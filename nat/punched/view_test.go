@@ -45,6 +45,14 @@ func TestChecksThinOut(t *testing.T) {
 		}
 		before := len(sent)
 		v.WriteToAddrPort(request(t), bob)
+		v.deliver(request(t), bob)
+		v.WriteToAddrPort(request(t), bob) // the one that it triggers
+		if got := len(sent) - before; got != 2 {
+			t.Errorf("of a check and a triggered one %d were sent", got)
+		}
+		time.Sleep(time.Second)
+		before = len(sent)
+		v.WriteToAddrPort(request(t), bob)
 		v.WriteToAddrPort(request(t), bob)
 		v.WriteToAddrPort(request(t, ice.UseCandidate()), bob)
 		if got := len(sent) - before; got != 2 {
