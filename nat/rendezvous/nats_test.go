@@ -1,3 +1,7 @@
+//go:build linux
+
+// Linux alone: vet on every platform would else build a whole NATS server for each.
+
 package rendezvous
 
 import (
