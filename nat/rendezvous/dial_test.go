@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,7 +84,7 @@ func TestMeetOverTLS(t *testing.T) {
 
 // What answers may be anything; each has a kind, and none hangs.
 func TestDialErrors(t *testing.T) {
-	cert, pool := certificate(t)
+	_, pool := certificate(t)
 	speaking := func(text string) func(net.Conn) {
 		return func(c net.Conn) {
 			_, _ = c.Write([]byte(text))
@@ -108,7 +109,6 @@ func TestDialErrors(t *testing.T) {
 		"speaks SSH, TLS":      {speaking("SSH-2.0-OpenSSH_9.9\r\n"), true, ErrNotRendezvous},
 		"a web server":         {status("200 OK\r\nContent-Length: 0"), false, ErrNotRendezvous},
 		"another web server":   {status("404 Not Found\r\nContent-Length: 0"), false, ErrNotRendezvous},
-		"sends us elsewhere":   {status("302 Found\r\nContent-Length: 0\r\nLocation: http://127.0.0.1:1/"), false, ErrNotRendezvous},
 		"too busy":             {status("503 Service Unavailable\r\nContent-Length: 0"), false, ErrRefused},
 		"wrong key":            {status("101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: aGk="), false, ErrNotRendezvous},
 		"long headers":         {status("200 OK\r\nX: " + string(make([]byte, 1<<20))), false, ErrNotRendezvous},
@@ -130,7 +130,6 @@ func TestDialErrors(t *testing.T) {
 			wantErr(t, name, err, test.want)
 		})
 	}
-	_ = cert
 
 	l, address := loopback(t)
 	_ = l.Close()
@@ -142,6 +141,17 @@ func TestDialErrors(t *testing.T) {
 	cancel()
 	_, err = Dial(ctx, address, Options{})
 	wantErr(t, "given up", err, context.Canceled)
+}
+
+// Whoever a server sends us to is not whom the user has named.
+func TestRedirect(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it went elsewhere") }))
+	defer elsewhere.Close()
+	first := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	defer first.Close()
+	address := must(ParseAddress("ws://" + first.Listener.Addr().String()))(t)
+	_, err := Dial(t.Context(), address, Options{})
+	wantErr(t, "a redirect", err, ErrNotRendezvous)
 }
 
 // A server that accepts and is then silent is given up, at any stage.

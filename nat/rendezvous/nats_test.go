@@ -155,6 +155,26 @@ func TestClaimsOverNATS(t *testing.T) {
 	wantErr(t, "a number that was given up", err, errExpired)
 }
 
+// Who was replaced cannot take a name away from who came after.
+func TestUnwaitOfAnother(t *testing.T) {
+	first, second := end{Node: "0", Conn: 1}, end{Node: "0", Conn: 2}
+	for name, s := range map[string]Store{"memory": NewMemory(), "nats": must(NewNATS(t.Context(), natsURL(t)))(t)} {
+		if err := s.attach("0", func(note) {}); err != nil {
+			t.Fatal(err)
+		}
+		for _, owner := range []end{first, second} {
+			if err := s.wait(t.Context(), Name{1}, owner); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.unwait(Name{1}, first)
+		if got, err := s.find(t.Context(), Name{1}); err != nil || got != second {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+		s.close()
+	}
+}
+
 // A node that dies takes its own clients' mailboxes with it, and nothing else.
 func TestNodeDies(t *testing.T) {
 	url := natsURL(t)

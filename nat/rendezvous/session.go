@@ -104,16 +104,16 @@ func (c *conn) message(f frame) {
 }
 
 // proven is the word of the side that waited that the other end knew the code.
+// From the other side it means nothing: only its own join can be a guess.
 func (c *conn) proven(f frame) {
 	c.mu.Lock()
 	one := c.sessions[f.Session]
-	ok := one != nil && one.waits
 	var to end
-	if ok {
+	if one != nil {
 		to = one.remote
 	}
 	c.mu.Unlock()
-	if ok {
+	if to.Node != "" {
 		c.server.store.send(note{Kind: noteProven, To: to, From: c.endOf(one)})
 	}
 }
