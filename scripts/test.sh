@@ -36,7 +36,7 @@ scripts/build.sh
 run robust.sh "a hostile world" "$(lack linux)"
 run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
 run narrow.sh "narrow paths" "$(lack linux root ip nft)"
-run netns.sh "pairs of NATs" "$(lack linux root ip nft turnserver openssl)"
+run netns.sh "pairs of NATs" "$(lack linux root ip nft turnserver miniupnpd openssl)"
 run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 
