@@ -17,6 +17,7 @@ libsqlite3-dev      /usr/include/sqlite3.h                     calls with libbzr
 iproute2            ip                                         recorded calls
 nftables            nft                                        narrow paths
 coturn              turnserver                                 pairs of NATs
+miniupnpd-nftables  miniupnpd                                  pairs of NATs
 openssl             openssl                                    pairs of NATs
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls

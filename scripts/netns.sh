@@ -2,7 +2,8 @@
 # Two hosts behind each pair of networks (scripts/netns/nets.sh has their kinds),
 # and a TURN server: a table of whether they reach each other directly or by the
 # relay, and how fast. Checks that it is directly wherever that is possible.
-# Needs root, iproute2, nftables, coturn, openssl. Leaves nothing behind. KINDS
+# Then two hosts behind one router, relay only, and a router that maps ports.
+# Needs root, iproute2, nftables, coturn, miniupnpd, openssl. Leaves nothing behind. KINDS
 # chooses the kinds.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns/nets.sh"
@@ -16,7 +17,7 @@ clean() {
 }
 trap clean EXIT
 
-go build -o "$work/punch" ./scripts/netns/punch
+go build -o "$work" ./scripts/netns/punch ./scripts/netns/mapped
 build
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=relay \
@@ -99,6 +100,49 @@ reach apdf apdf -relay-only
 check "relay only: $kind, $ms ms, and packets go to the relay alone: $(spoken)" test "$kind $(spoken)" = "relayed 203.0.113.9"
 reach apdf apdf
 check "control: without it they go to the peer too: $(spoken)" test "$(spoken)" != 203.0.113.9
+
+# What a host learns of its NAT from a server with two addresses.
+independent=endpoint-independent dependent=address-and-port-dependent
+declare -A behaviour=(
+	[open]="$independent $independent" [eif]="$independent $independent" [adf]="$independent address-dependent"
+	[apdf]="$independent $dependent" [sym]="$dependent $dependent"
+)
+for kind in open eif adf apdf sym; do
+	network a $kind
+	got=$(within ha "$work/punch" -behaviour -server 203.0.113.9 -patience 20s)
+	check "$kind: mapping and filtering ${got% *}" test "${got% *}" = "${behaviour[$kind]}"
+done
+
+# A router that maps ports. It takes addresses of documentation for private ones,
+# and is told another.
+mapping
+cat >"$work/miniupnpd" <<-END
+	ext_ifname=wan
+	listening_ip=lan
+	ext_ip=8.8.8.8
+	enable_natpmp=yes
+	enable_upnp=yes
+	secure_mode=yes
+	lease_file=$work/leases
+	uuid=00000000-0000-0000-0000-000000000000
+	allow 1024-65535 10.1.0.0/24 1024-65535
+	deny 0-65535 0.0.0.0/0 0-65535
+END
+(exec ip netns exec "$(ns ra)" miniupnpd -d -f "$work/miniupnpd" -P "$work/miniupnpd.pid" >"$work/miniupnpd.log" 2>&1) &
+pids+=($!)
+await 5 grep -qsi "listening" "$work/miniupnpd.log" || { cat "$work/miniupnpd.log"; exit 1; }
+for protocol in PCP NAT-PMP UPnP; do
+	(exec ip netns exec "$(ns ha)" "$work/mapped" $protocol >"$work/mapped-$protocol" 2>&1) &
+	pid=$!
+	await 8 test -s "$work/mapped-$protocol" || true
+	read -r by addr port ms <"$work/mapped-$protocol" || true
+	within pub bash -c "echo word >/dev/udp/198.51.100.6/${port:-9}"
+	reap $pid
+	check "$protocol: port $port of $addr, in $ms ms" test "$by $addr $status" = "$protocol 8.8.8.8 0"
+	check "$protocol: a word from outside comes in" grep -q "heard word" "$work/mapped-$protocol"
+	left=$(within ra nft list chain inet filter prerouting_miniupnpd | grep -c "dnat" || true)
+	check "$protocol: given back, $left mappings are left" test "$left" = 0
+done
 
 echo
 printf '%-6s' "ms"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -259,12 +260,11 @@ func TestCaptureWaitsForNoDelivery(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCapture("default")
 				c.release = func() {}
-				next := int16(0)
+				var next atomic.Int32
 				deliver := func(n int) {
 					pcm := make([]int16, n)
 					for i := range pcm {
-						next++
-						pcm[i] = next
+						pcm[i] = int16(next.Add(1))
 					}
 					c.push(littleEndian(pcm))
 				}
@@ -272,11 +272,8 @@ func TestCaptureWaitsForNoDelivery(t *testing.T) {
 				go func() {
 					f := make(audio.Frame, audio.FrameSamples)
 					for c.ReadFrame(f) == nil {
-						c.mu.Lock()
-						newest := next
-						c.mu.Unlock()
 						if f[159] != 0 {
-							waits <- int(newest - f[159])
+							waits <- int(int16(next.Load()) - f[159])
 						}
 					}
 					close(waits)

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -66,6 +67,8 @@ type Config struct {
 	Local netip.AddrPort
 	// Gateways to ask; nil: the system's default ones.
 	Gateways []netip.Addr
+	// Protocols to try; nil: all.
+	Protocols []Protocol
 	// OnChange is told when the mapping moves or is lost after Open returned. It
 	// must not wait, or close the Port.
 	OnChange func(Mapping)
@@ -138,6 +141,9 @@ func Open(ctx context.Context, c Config) (*Port, error) {
 	}
 	for _, a := range addrs {
 		all = append(all, &upnp{server: a, local: c.Local})
+	}
+	if c.Protocols != nil {
+		all = slices.DeleteFunc(all, func(g gateway) bool { return !slices.Contains(c.Protocols, g.protocol()) })
 	}
 	return open(ctx, all, c.OnChange)
 }

@@ -565,7 +565,7 @@ func TestProxy(t *testing.T) {
 			{"127.0.0.1", "nonsense", 101},
 			{"127.0.0.1", "more nonsense", 429},
 			{"203.0.113.9", "203.0.113.2", 101}, // nobody's proxy
-			{"203.0.113.9", "203.0.113.11", 0}, // closed before it could say so
+			{"203.0.113.9", "203.0.113.11", 0},  // closed before it could say so
 		} {
 			if got := try(step.from, step.header); got != step.want {
 				t.Errorf("from %s for %q: %d, want %d", step.from, step.header, got, step.want)

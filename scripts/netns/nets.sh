@@ -197,3 +197,20 @@ together() {
 		}
 	END
 }
+
+# mapping: host a behind router a, whose ports miniupnpd maps; its own chains are
+# filled by it.
+mapping() {
+	network a apdf
+	rules ra <<-END
+		table inet filter {
+			chain miniupnpd { }
+			chain prerouting_miniupnpd { }
+			chain postrouting_miniupnpd { }
+			chain input { type filter hook input priority 0; iifname "wan" meta l4proto udp drop; }
+			chain forward { type filter hook forward priority 0; jump miniupnpd; }
+			chain prerouting { type nat hook prerouting priority dstnat; jump prerouting_miniupnpd; }
+			chain postrouting { type nat hook postrouting priority srcnat; jump postrouting_miniupnpd; oifname "wan" masquerade; }
+		}
+	END
+}

@@ -2,11 +2,12 @@
 // It passes what it gathers to the other side, as it comes in, through files in
 // a directory that both see; connects; has a packet go each way; and says on one
 // line what way was found and how long that took from the start of both. Its
-// status is 1 if there is none.
+// status is 1 if there is none. Or it says what kind of NAT it is behind.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,6 +20,7 @@ import (
 
 	"securecall/nat"
 	"securecall/nat/punched"
+	"securecall/nat/reflexive"
 )
 
 var (
@@ -28,6 +30,7 @@ var (
 	server    = flag.String("server", "", "`host` of the STUN and TURN server")
 	ca        = flag.String("ca", "", "`file` with the certificate of the authority for TLS")
 	relayOnly = flag.Bool("relay-only", false, "no way but by the relay")
+	behaviour = flag.Bool("behaviour", false, "only say what kind of NAT is before the server")
 	patience  = flag.Duration("patience", 10*time.Second, "how long to try")
 )
 
@@ -46,6 +49,9 @@ func run() error {
 	path, err := nat.Listen(ctx, netip.MustParseAddrPort(*bind))
 	if err != nil {
 		return err
+	}
+	if *behaviour {
+		return discover(ctx, path)
 	}
 	local := make(chan punched.Description, 100)
 	conf := punched.Config{
@@ -126,6 +132,30 @@ func run() error {
 	}
 	_, err = take(ctx, "heard-"+other)
 	return err
+}
+
+// discover prints what the NAT does.
+func discover(ctx context.Context, path nat.Path) error {
+	p := reflexive.New(path, rand.Reader)
+	defer p.Close()
+	go func() {
+		buf := make([]byte, 1500)
+		for {
+			if _, _, err := p.ReadPacket(buf); err != nil {
+				return
+			}
+		}
+	}()
+	at, err := nat.Resolve(ctx, *server, 3478)
+	if err != nil {
+		return err
+	}
+	b, err := p.Discover(ctx, at[0])
+	if err != nil {
+		return err
+	}
+	fmt.Println(b.Mapping, b.Filtering, b.Mapped)
+	return nil
 }
 
 // talk sends a word until the other side's comes in.
