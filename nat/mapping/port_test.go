@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -204,14 +205,15 @@ func gatewayAt(t *testing.T, f func(request []byte) [][]byte) netip.AddrPort {
 
 func TestPCPGateway(t *testing.T) {
 	random := strings.NewReader(string(mine[:]))
-	var asked []byte
+	var asked atomic.Pointer[[]byte]
 	at := gatewayAt(t, func(request []byte) [][]byte {
 		if request[1] == opAnnounce {
 			b := respond(0, 0, nonce{}, 0, external)[:headerSize]
 			b[1] = isResponse | opAnnounce
 			return [][]byte{b}
 		}
-		asked = append([]byte(nil), request...)
+		copied := append([]byte(nil), request...)
+		asked.Store(&copied)
 		other := nonce{9}
 		return [][]byte{
 			{1, 2, 3},
@@ -232,8 +234,8 @@ func TestPCPGateway(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	want := mapRequest{netip.MustParseAddr("127.0.0.1"), lifetime, mine, 5004, netip.AddrPort{}}.append(nil)
-	if string(asked) != string(want) {
-		t.Errorf("asked %x, not %x", asked, want)
+	if got := asked.Load(); got == nil || string(*got) != string(want) {
+		t.Errorf("asked %x, not %x", got, want)
 	}
 	if _, err := newPCP(random, at, at); err == nil {
 		t.Error("a random source that ends")
