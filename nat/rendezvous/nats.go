@@ -241,7 +241,8 @@ func (s *NATS) wait(_ context.Context, name Name, owner end) error {
 	if before.Owner != (end{}) && before.Owner != owner {
 		s.receive(note{Kind: noteReplaced, To: before.Owner, Name: name})
 	}
-	if s.nc.Publish(nameSubject(name), natsValue(now)) != nil {
+	// Who is told that we wait may say so to somebody at another node at once.
+	if s.nc.Publish(nameSubject(name), natsValue(now)) != nil || s.nc.FlushTimeout(natsPatience) != nil {
 		s.unwait(name, owner)
 		return errUnavailable
 	}
