@@ -94,7 +94,7 @@ through() { # NAME BINARY SPEAKER MOST
 	reap "$listener"
 	alike=$("$work/measure" alike "$work/$1.raw:0/2" "$work/$1.raw:1/2") || alike="correlation 0 delay_ms 9999"
 	read -r -a words <<<"$alike"
-	check "$1: heard is what was said: correlation ${words[1]}" is "${words[1]}" ">" 0.98
+	check "$1: heard is what was said: correlation ${words[1]}" is "${words[1]}" ">" 0.9
 	check "$1: ${words[3]} ms from microphone to speaker (${words[5]} to ${words[7]})" is "${words[3]}" "<" "$4"
 	# The control: the speaker is not simply the microphone. A packet alone is 20 ms.
 	check "$1: and not at once" is "${words[3]}" ">" 25
