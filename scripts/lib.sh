@@ -36,7 +36,7 @@ await() {
 # alive PID: it runs, and is not merely unburied.
 alive() {
 	local stat
-	stat=$(cat "/proc/$1/stat" 2>/dev/null) && [[ ${stat##*) } != Z* ]]
+	read -r stat 2>/dev/null <"/proc/$1/stat" && [[ ${stat##*) } != Z* ]]
 }
 
 # end PID...: gently at first. They are our own children, so the numbers
@@ -51,9 +51,11 @@ end() {
 }
 gone() { ! alive "$1"; }
 
-# reap PID: waits for a child and puts its exit status into $status.
+# reap PID: waits for a child and puts its exit status into $status. What has not ended
+# in two minutes never will: it is killed, so that a check fails rather than hangs.
 reap() {
 	status=0
+	await 120 gone "$1" || kill -9 "$1"
 	wait "$1" || status=$?
 }
 

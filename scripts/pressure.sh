@@ -41,6 +41,7 @@ collected() {
 call() {
 	local name=$1 listener dialer words
 	shift
+	rm -f "$work"/[ab] # or an earlier call's are read
 	env "$@" "$work/securecall" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json \
 		--mic tone:440 --speaker "$work/heard.wav" >"$work/b" 2>"$work/b.gc" &
 	listener=$! pids+=($!)
@@ -49,6 +50,7 @@ call() {
 		"$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/b")" >"$work/a" 2>"$work/a.gc" &
 	dialer=$! pids+=($!)
 	reap "$dialer"
+	((status == 0)) || grep -v "^gc " "$work/a.gc" || true
 	check "$name: the call ended normally (status $status)" test $status = 0
 	reap "$listener"
 	concealed=$(field "$work/b" ended concealed_ms)

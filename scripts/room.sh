@@ -61,6 +61,7 @@ pids+=($!)
 
 # call ARGS...: B's ARGS; ended by hang.
 call() {
+	rm -f "$work"/[ab] # or an earlier call's are read
 	"$work/securecall" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json \
 		--mic mouth-b.monitor --speaker ear-b "$@" >"$work/b" 2>&1 &
 	listener=$! pids+=($!)

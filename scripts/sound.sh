@@ -70,6 +70,7 @@ serve
 # talk NAME BINARY MIC SPEAKER: a call whose dialer has that microphone and
 # whose listener that speaker; their pids in $dialer and $listener.
 talk() {
+	rm -f "$work/$1"-[ab] # or an earlier call's are read
 	"$2" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
 	listener=$! pids+=($!)
 	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }

@@ -6,14 +6,16 @@
 
 ran=() out=()
 
-# run SCRIPT WHAT MISSING: MISSING says why it cannot run here; empty: it can.
+# run SCRIPT WHAT MISSING: MISSING says why it cannot run here; empty: it can. What takes
+# five minutes hangs.
 run() {
 	if [[ $3 ]]; then
 		out+=("$2: $3")
 		return
 	fi
 	echo "== $2 (scripts/$1)"
-	if "scripts/$1"; then ran+=("$2"); else ran+=("$2: FAILED") failed=1; fi
+	local began=$SECONDS
+	if timeout -k 20 300 "scripts/$1"; then ran+=("$2, $((SECONDS - began)) s"); else ran+=("$2: FAILED") failed=1; fi
 }
 
 # lack NEED...: what of it is not here: commands, headers as NAME.h,
