@@ -132,12 +132,14 @@ func (c call) make(ctx context.Context, run programs) (found string, err error) 
 	if bytes.Contains(played, decoded(theirs)) {
 		return found, nil
 	}
+	// On a busy machine the jitter buffer waits longer, for which it lengthens a frame
+	// or two of speech, or conceals what came too late.
 	n := inOrder(played, theirs)
-	if ended.Stats.ConcealedMS == 0 || n < enough {
+	if n < enough || n < frames-2 && ended.Stats.ConcealedMS == 0 {
 		return found, fmt.Errorf("of %d frames that libbzrtp said we played %d, with %v ms concealed",
 			frames, n, ended.Stats.ConcealedMS)
 	}
-	return found + fmt.Sprintf(" (%v ms came too late)", ended.Stats.ConcealedMS), nil
+	return found + fmt.Sprintf(" (%d of %d frames whole, %v ms came too late)", n, frames, ended.Stats.ConcealedMS), nil
 }
 
 // A launch starts a program that ends with the call at the latest.

@@ -4,7 +4,8 @@
 //   - over every combination of algorithms that both have: the SAS and the
 //     algorithms are the same at both ends, and as asked for; libbzrtp heard
 //     what we said octet for octet, and we played what it said sample for
-//     sample, but for what came too late on a busy machine and was concealed;
+//     sample, but for what came too late on a busy machine and was concealed, or
+//     one frame or two where the jitter buffer made up its mind to wait longer;
 //   - with no algorithm asked for, as the programs come;
 //   - over a path that loses 15 % each way, a seed a call: every call secures,
 //     and what arrives arrives whole and in order;
@@ -26,7 +27,7 @@ import (
 )
 
 const (
-	atOnce  = 4  // calls
+	atOnce  = 8  // calls
 	seeds   = 8  // of the lossy path, for each direction
 	percent = 15 // that it loses
 )
