@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "between": middle, "peer": peer, "await": await, "close": closeStdout, "send": send, "ends": ends,
+			"start": start, "between": middle, "peer": peer, "code": code, "via": via, "await": await, "close": closeStdout, "send": send, "ends": ends,
 			"exits": exits, "say": say, "heard": heard, "places": places, "taken": taken, "chatterbox": chatterbox,
 		},
 		UpdateScripts: *update,
@@ -221,18 +221,61 @@ func waitFor(ts *testscript.TestScript, p *process, what string, done func(text 
 }
 
 func peer(ts *testscript.TestScript, _ bool, args []string) {
-	waitFor(ts, named(ts, args[0]), "event listening", func(text string) bool {
+	ts.Setenv("PEER", listening(ts, args[0], 1).Addrs[0])
+}
+
+// code NAME [N] waits for the N-th call code of a listener, which becomes $CODE; $WRONG
+// differs from it in the last word.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	n := 1
+	if len(args) > 1 {
+		var err error
+		n, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	c := listening(ts, args[0], n).Code
+	ts.Setenv("CODE", c)
+	wrong, word := c[:strings.LastIndexByte(c, '-')+1], "harbor"
+	if wrong+word == c {
+		word = "violin"
+	}
+	ts.Setenv("WRONG", wrong+word)
+}
+
+// a listeningEvent is what a script needs of the event.
+type listeningEvent struct {
+	Event string
+	Addrs []string
+	Code  string
+}
+
+// listening waits for the n-th event of that name.
+func listening(ts *testscript.TestScript, name string, n int) (e listeningEvent) {
+	waitFor(ts, named(ts, name), "event listening", func(text string) bool {
+		found := 0
 		for line := range strings.Lines(text) {
-			var e struct {
-				Event string
-				Addrs []string
-			}
+			e = listeningEvent{}
 			if json.Unmarshal([]byte(line), &e) == nil && e.Event == "listening" {
-				ts.Setenv("PEER", e.Addrs[0])
+				found++
+			}
+			if found == n {
 				return true
 			}
 		}
 		return false
+	})
+	return e
+}
+
+// via NAME waits for a meeting point, whose address becomes $VIA.
+func via(ts *testscript.TestScript, _ bool, args []string) {
+	re := regexp.MustCompile(`--via (ws://\S+)`)
+	waitFor(ts, named(ts, args[0]), "--via", func(text string) bool {
+		m := re.FindStringSubmatch(text)
+		if m != nil {
+			ts.Setenv("VIA", m[1])
+		}
+		return m != nil
 	})
 }
 

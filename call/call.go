@@ -49,6 +49,7 @@ type Config struct {
 	// nothing is remembered, and the ZID is a new one.
 	Cache     *zidcache.Cache
 	Auxiliary []byte      // an auxiliary secret (RFC 6189, Section 4.3); nil: none
+	ByCode    bool        // Auxiliary is from a call code: who does not have it is not rung for
 	Require   Requirement // what must hold when keys are agreed
 	Attended  bool        // somebody is there to decide when keys have changed
 	SplitSAS  bool        // each side types only the half that the other one reads out
@@ -65,6 +66,9 @@ type Config struct {
 
 	// tap sees the sound of the peer as it goes into playout: for tests.
 	tap func(playout.Packet)
+
+	// EarlierCalls is how many calls were numbered before this endpoint's.
+	EarlierCalls int
 
 	guesses *guesses // a listener's limit for strangers; nil: a dialler
 }

@@ -83,6 +83,9 @@ type core struct {
 	own   bool // the peer is our own installation, and so we have another ZID
 	memos []memo
 
+	met bool        // the call of a Meeting
+	way PathChanged // of such a call
+
 	// Of a caller: where the peer may be, and how many of these addresses have
 	// been said Hello to. Whoever answers first has the call.
 	peers  []netip.AddrPort
@@ -208,7 +211,7 @@ func (c *core) newSession() error {
 // start sends the first Hello.
 func (c *core) start(now time.Time) {
 	limit := helloLimit
-	if c.caller {
+	if c.caller || c.met {
 		limit = c.conf.Timeout
 	}
 	c.at[timerTimeout] = now.Add(limit)
@@ -258,7 +261,7 @@ func (c *core) Receive(now time.Time, k kind, from netip.AddrPort, b []byte) {
 // rest of it once he has.
 func (c *core) hurry(now time.Time) {
 	switch {
-	case c.caller || c.phase != agreeing || !c.session.Shown():
+	case c.caller || c.met || c.phase != agreeing || !c.session.Shown():
 	case !c.hurried:
 		c.hurried, c.extended = true, true
 		c.at[timerTimeout] = now.Add(shownLimit)
@@ -391,7 +394,7 @@ func (c *core) NextPacket() ([]byte, netip.AddrPort, bool) {
 		if !ok {
 			break
 		}
-		if !c.caller && !c.session.Proven() {
+		if !c.caller && !c.met && !c.session.Proven() {
 			if c.spent+len(b) > 3*c.received {
 				c.drops.add(dropThrottled)
 				continue
@@ -419,7 +422,9 @@ func (c *core) NextPacket() ([]byte, netip.AddrPort, bool) {
 // 5: "Connection Attempt Delay", 100 ms to 2 s).
 func (c *core) seek(hello []byte) ([]byte, netip.AddrPort, bool) {
 	if c.tried < len(c.peers) {
-		c.tell(Dialing{Peer: c.called, Addr: c.peers[c.tried]})
+		if !c.met {
+			c.tell(Dialing{Peer: c.called, Addr: c.peers[c.tried]})
+		}
 		c.tried++
 	}
 	c.spreading, c.spread = hello, c.peers[1:c.tried]

@@ -22,6 +22,7 @@ type Endpoint struct {
 	path     nat.Path
 	peers    []netip.AddrPort // of a dialler: where its peer may be; none: a listener
 	name     string
+	met      *core // of a Meeting: its one call
 	addrs    []netip.AddrPort
 	commands chan order
 	inbox    chan datagram // what control must handle, of calls that have keys
@@ -107,6 +108,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		notes:    make(chan note, 16),
 		memos:    make(chan memo, maxMemos),
 		done:     make(chan struct{}),
+		lastID:   c.EarlierCalls,
 		strays:   bucket{rate: strayRate, burst: strayBurst},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
@@ -198,7 +200,7 @@ func (e *Endpoint) run(ctx context.Context) Ended {
 		e.conf.OnEvent(0, Listening{Addrs: e.addrs})
 	} else if err := e.dial(); err != nil {
 		ended := Ended{Reason: reasonOf(err), Err: err}
-		e.conf.OnEvent(1, ended)
+		e.conf.OnEvent(e.conf.EarlierCalls+1, ended)
 		return ended
 	}
 	e.spawn(e.read)
@@ -207,18 +209,22 @@ func (e *Endpoint) run(ctx context.Context) Ended {
 }
 
 // dial opens the sound, so that a missing microphone is known before anybody
-// is called, and sends the first Hello.
-func (e *Endpoint) dial() error {
-	ends, err := openEnds(&e.conf)
-	if err != nil {
-		return err
+// is called, and sends the first Hello. Of two who have met, the one who has not
+// dialled opens his when he answers.
+func (e *Endpoint) dial() (err error) {
+	c := e.met
+	if c == nil {
+		if c, err = newCaller(&e.conf, e.ownZID(), e.path, e.peers, e.name); err != nil {
+			return err
+		}
 	}
-	c, err := newCaller(&e.conf, e.ownZID(), e.path, e.peers, e.name)
-	if err != nil {
-		ends.close()
-		return err
+	r := &running{core: c}
+	if c.caller {
+		if r.ends, err = openEnds(&e.conf); err != nil {
+			c.close()
+			return err
+		}
 	}
-	r := &running{core: c, ends: ends}
 	e.number(r)
 	e.calls, e.slot = []*running{r}, r
 	now := time.Now()

@@ -14,14 +14,18 @@ type Event interface{ Name() string }
 
 // Listening: the endpoint waits for calls.
 type Listening struct {
-	Addrs []netip.AddrPort // to dial
+	Addrs  []netip.AddrPort // to dial
+	Code   string           // or this, through Server, once; empty: there is none
+	Server string
+	Held   time.Duration // for which the server keeps Code
 }
 
 // Dialing: the first packet goes out to an address of the peer. Where it has
 // several, the next is tried 200 ms later if nobody has answered.
 type Dialing struct {
-	Peer string // as the caller named it
-	Addr netip.AddrPort
+	Peer   string         // as the caller named it
+	Addr   netip.AddrPort // not valid: where it is has still to be found out,
+	Server string         // through this meeting point
 }
 
 // Refused: an ICMP refusal came back from an address, for the first time;
@@ -53,6 +57,7 @@ type Secured struct {
 	PeerVerified bool   // the other side says so too
 	Auxiliary    string // the auxiliary secret: none, match, mismatch
 	Discloses    bool   // the other side says that its keys are disclosed (RFC 6189, Section 11)
+	Code         bool   // it has what a call code gave both sides
 	Itself       bool   // it is our own installation: nothing is remembered
 	Attempts     int    // key agreements that others began with us and broke off, lately
 	PeerClient   string // as the peer's Hello has it; hostile text, and to a responder anybody's
@@ -162,6 +167,8 @@ const (
 	ReasonUnreachable Reason = 13  // nothing came back in time
 	ReasonLost        Reason = 14  // nothing valid heard for 30 s in mid-call
 	ReasonNotZRTP     Reason = 15  // something answered, but not with ZRTP
+	ReasonCode        Reason = 16  // call code wrong, used or expired
+	ReasonServer      Reason = 17  // rendezvous or relay: unreachable, refused, not trusted
 	ReasonRequire     Reason = 20  // Config.Require does not hold
 	ReasonKeysChanged Reason = 21  // the keys are not the expected ones, and nobody there to decide
 	ReasonSAS         Reason = 22  // the SAS compared unequal
@@ -180,6 +187,8 @@ var reasonText = map[Reason]string{
 	ReasonUnreachable: "unreachable",
 	ReasonLost:        "lost",
 	ReasonNotZRTP:     "not ZRTP",
+	ReasonCode:        "call code not good",
+	ReasonServer:      "meeting point",
 	ReasonRequire:     "not trusted enough",
 	ReasonKeysChanged: "keys changed",
 	ReasonSAS:         "SAS unequal",

@@ -14,6 +14,15 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 	cancelled := ctx.Done()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var routes <-chan PathChanged
+	if r, ok := e.path.(Router); ok {
+		routes = r.Routes()
+		select {
+		case way := <-routes: // before anybody is told where the peer is
+			e.rerouted(way)
+		default:
+		}
+	}
 	for {
 		if ended, over := e.over(); over {
 			return ended
@@ -40,6 +49,8 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 			e.heed(time.Now(), n)
 		case o := <-e.commands:
 			e.obey(time.Now(), o)
+		case way := <-routes:
+			e.rerouted(way)
 		case <-timer.C:
 			now := time.Now()
 			for _, r := range e.calls {
@@ -50,6 +61,13 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 			}
 		}
 		e.sweep()
+	}
+}
+
+func (e *Endpoint) rerouted(way PathChanged) {
+	for _, r := range e.calls {
+		r.core.rerouted(way)
+		e.settle(time.Now(), r)
 	}
 }
 
@@ -107,7 +125,7 @@ func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 		if !c.hears(from) {
 			continue
 		}
-		if c.caller || k == kindOther || k == kindSTUN {
+		if c.caller || c.met || k == kindOther || k == kindSTUN {
 			return r
 		}
 		if ssrc := ssrcOf(k, b); ssrc == c.peerSSRC || ssrc == c.ssrc {

@@ -27,6 +27,8 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 		return
 	}
 	switch {
+	case c.met: // the other side waits for the Hello that it was told of, and no other
+		c.end(now, ReasonKeys, f.Err)
 	case f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts,
 		f.Code == wire.ErrorTimeout && !f.Peer && c.caller && !c.session.Proven() &&
 			!errors.Is(f.Err, zrtp.ErrLargeCommit) && c.restarts < maxRestarts:
@@ -135,12 +137,20 @@ func (c *core) restart(now time.Time) {
 // our own installation, and two ends of a call may not have the same ZID (RFC
 // 6189, Section 5.9, error 0x90).
 func (c *core) callOurselves(now time.Time) {
-	c.own = true
-	if _, err := io.ReadFull(c.conf.Rand, c.zid[:]); err != nil {
-		c.end(now, ReasonFault, fmt.Errorf("random source: %w", err))
+	if err := c.anonymous(); err != nil {
+		c.end(now, ReasonFault, err)
 		return
 	}
 	c.restart(now)
+}
+
+// anonymous gives us a ZID of this call alone.
+func (c *core) anonymous() error {
+	c.own = true
+	if _, err := io.ReadFull(c.conf.Rand, c.zid[:]); err != nil {
+		return fmt.Errorf("random source: %w", err)
+	}
+	return nil
 }
 
 // greet notes that the peer speaks ZRTP. A Hello is not authenticated:
@@ -153,10 +163,10 @@ func (c *core) greet(now time.Time, h zrtp.PeerHello) {
 		c.remote = c.asking
 	}
 	c.at[timerForeign] = time.Time{}
-	if c.caller {
+	if c.caller && !c.met {
 		c.at[timerPinned] = now.Add(pinnedLimit)
 	}
-	if c.own && h.ZID != c.conf.Cache.ZID() {
+	if c.own && !c.met && h.ZID != c.conf.Cache.ZID() {
 		c.own, c.zid = false, c.conf.Cache.ZID()
 		if c.restarts >= maxRestarts {
 			c.rest(now, errImpostor)
@@ -205,7 +215,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 	c.security = Secured{
 		Role:         role,
 		ZID:          hex.EncodeToString(k.ZID[:]),
-		Remote:       c.remote,
+		Remote:       c.seen(),
 		Hash:         name(k.Hash),
 		Cipher:       name(k.Cipher),
 		Auth:         name(k.Auth),
@@ -218,6 +228,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		Verified:     k.Verified && !c.unexpected(),
 		PeerVerified: k.PeerV && k.Continuity == zrtp.Matched,
 		Auxiliary:    [...]string{zrtp.None: "none", zrtp.Matched: "match", zrtp.Mismatch: "mismatch"}[k.Auxiliary],
+		Code:         c.conf.ByCode && k.Auxiliary == zrtp.Matched,
 		Discloses:    k.PeerD,
 		Itself:       c.own,
 		PeerClient:   k.Client,
@@ -246,19 +257,23 @@ func (c *core) secured(now time.Time) {
 	if g := c.conf.guesses; g != nil {
 		c.security.Attempts = g.finished(now, c.remote.Addr())
 	}
-	c.kind = "direct"
-	c.announce(c.path.Source(c.remote), c.remote)
+	if c.met {
+		c.tell(c.way)
+	} else {
+		c.kind = "direct"
+		c.announce(c.path.Source(c.remote), c.remote)
+	}
 	c.tell(c.security)
 	if !c.decide(now) {
 		return
 	}
-	if c.ours() {
+	if c.ours() && !c.met {
 		c.control.say(now, wordFollows, nil)
 	}
 	switch {
 	case !c.caller:
 		c.at[timerTimeout] = now.Add(ringLimit)
-		c.tell(Incoming{Addr: c.remote, ZID: c.security.ZID, Contact: c.security.Contact})
+		c.tell(Incoming{Addr: c.seen(), ZID: c.security.ZID, Contact: c.security.Contact})
 		c.say(now, wordRinging)
 	case !c.ours():
 		// A plain ZRTP endpoint has no call control: it has answered.
@@ -401,6 +416,7 @@ var ErrBrokenOff = errors.New("the other side, or somebody in its name, has brok
 var (
 	errTried   = errors.New("the key agreement was broken off again and again when the other side could know the words: somebody may be trying for the same ones")
 	errNotZRTP = errors.New("something answers there, but not with ZRTP")
+	errNotMet  = errors.New("what comes by the way that was found is not from the one who was met")
 	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
 	errRang    = errors.New("it rang here for two minutes, and nobody answered")
 	errLost    = errors.New("nothing was heard from the other side for 30 seconds")
@@ -416,6 +432,8 @@ func (c *core) timeout(now time.Time) {
 	case !c.caller && c.session.Begun() && !c.extended && !c.hurried:
 		c.extended = true // past Hello: it gets the rest of the time
 		c.at[timerTimeout] = now.Add(halfOpenLimit - helloLimit)
+	case c.met && (c.foreign || c.greeted):
+		c.end(now, ReasonKeys, errNotMet)
 	case c.broken != nil && !c.session.Begun():
 		c.end(now, ReasonKeys, c.broken)
 	case c.greeted:

@@ -183,6 +183,9 @@ func (c *core) hear(now time.Time, m message) {
 		c.hearLosses(now, m.body)
 		return
 	case wordFollows:
+		if c.met {
+			return // its path follows it
+		}
 		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
 		c.roam.able = true
 		return
@@ -205,6 +208,9 @@ func (c *core) hear(now time.Time, m message) {
 	case wordAnswered:
 		c.begin(now, false)
 	case wordDialled:
+		if c.met {
+			return // one of two who have met has waited
+		}
 		// Each has asked for this call, and so nobody has to be asked again.
 		c.kind = "punched"
 		c.announce(c.path.Source(c.remote), c.remote)

@@ -23,7 +23,11 @@ const (
 	RequireNothing    Requirement = iota
 	RequireContinuity             // a known peer with the expected keys
 	RequireVerified               // and its SAS was compared once
+	RequireCode                   // authenticated by a call code
 )
+
+// ByCode tells whether it takes a call code.
+func (r Requirement) ByCode() bool { return r == RequireCode }
 
 // maxWrong is how many comparisons of the SAS may fail.
 const maxWrong = 3
@@ -134,11 +138,15 @@ func (c *core) decide(now time.Time) bool {
 		word = wordDeclined
 	}
 	switch {
+	case c.conf.ByCode && !c.security.Code:
+		c.leave(now, ReasonKeys, word, ErrCodeSecret)
+		return false
 	case t.doubt && (!c.conf.Attended || c.conf.KnownOnly || c.conf.Require > RequireNothing):
 		c.leave(now, ReasonKeysChanged, word, errKeysChanged)
 		return false
-	case c.conf.Require >= RequireContinuity && c.security.Continuity != "match",
+	case (c.conf.Require == RequireContinuity || c.conf.Require == RequireVerified) && c.security.Continuity != "match",
 		c.conf.Require == RequireVerified && !c.security.Verified,
+		c.conf.Require == RequireCode && !c.security.Code,
 		c.conf.KnownOnly && c.security.Continuity != "match":
 		c.leave(now, ReasonRequire, word, errRequire)
 		return false
@@ -177,7 +185,10 @@ func (c *core) keep(now time.Time) {
 	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact
 	doubt, keepRS2 := t.doubt, t.retain.KeepRS2
 	continuity := c.security.Continuity
-	seen := c.remote.Addr().String() // the port of who calls is any free one, where nobody will listen
+	seen := ""
+	if !c.met { // else it is only where a NAT or a relay was
+		seen = c.remote.Addr().String() // the port of who calls is any free one, where nobody will listen
+	}
 	c.remember(func(r *zidcache.Record) error {
 		if expiry == 0 {
 			// "no new cache entry is created", and "the stored cache interval
@@ -210,7 +221,7 @@ func (c *core) keep(now time.Time) {
 		switch {
 		case address != "" && !doubt:
 			r.Address = address
-		case r.Address == "" || wasSeen(r.Address):
+		case seen != "" && (r.Address == "" || wasSeen(r.Address)):
 			r.Address = seen
 		}
 		if name != "" && !doubt {

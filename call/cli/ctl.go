@@ -131,7 +131,7 @@ func (r *reachable) current(ctx context.Context) (id int, s call.Secured, ringin
 }
 
 // serveCtl lets ctl reach e. Without it a call goes on as well.
-func (p *phone) serveCtl(e *call.Endpoint) (stop func()) {
+func (p *phone) serveCtl(e endpoint) (stop func()) {
 	dir, err := ctl.Dir(p.s.state)
 	var server *ctl.Server
 	if err == nil {
@@ -148,7 +148,7 @@ func (p *phone) serveCtl(e *call.Endpoint) (stop func()) {
 	return server.Close
 }
 
-func (p *phone) obeyCtl(ctx context.Context, e *call.Endpoint, verb string, args []string) (string, error) {
+func (p *phone) obeyCtl(ctx context.Context, e endpoint, verb string, args []string) (string, error) {
 	if _, known := ctlVerbs[verb]; !known {
 		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
 	}

@@ -6,6 +6,7 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"securecall/call"
+	"securecall/call/meet"
 )
 
 // Dial is the command dial.
@@ -16,10 +17,12 @@ func Dial() *ucli.Command {
 		ArgsUsage: "PEER",
 		UsageText: `securecall dial bob.example
 securecall dial --bind :5004 203.0.113.9:5004      # and the other side the same, to here
+securecall dial --via meet.example 48-harbor-violin-echo
 securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
 securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
 		Description: `PEER is the name of a contact, or host[:port] or [v6]:port, port 5004 if none is
-given. A contact's name wins; host: or contact: in front says which is meant.
+given, or, with --via, a call code. A contact's name wins, then a code; host:, contact:
+or code: in front says which is meant.
 Flags may stand before and after it. Two people who dial each other are in a call:
 each --bind then has the port that the other one dials.`,
 		Flags: callFlags("any free port",
@@ -55,12 +58,18 @@ func dial(c *ucli.Context) error {
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
 	}
-	host, err := s.find(typed)
+	host, code, err := s.find(typed)
 	if err == nil {
 		err = s.named(c.String("name"))
 	}
+	if err == nil {
+		err = s.checkVia(code != nil)
+	}
 	if err != nil {
 		return p.fail(err)
+	}
+	if code != nil {
+		return p.run(c.Context, meet.NewDialer(s.config(q, p.tty != nil), s.meeting(), *code), q)
 	}
 	path, peers, err := reach(c.Context, s.bind, host)
 	if err != nil {

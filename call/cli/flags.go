@@ -14,6 +14,7 @@ import (
 	"securecall/audio/device"
 	"securecall/call"
 	"securecall/crypto/zrtp"
+	"securecall/nat/rendezvous"
 )
 
 // settings are what the flags of listen and dial say.
@@ -29,6 +30,8 @@ type settings struct {
 	hangupAtEOF   bool
 	duration      time.Duration
 	timeout       time.Duration
+	via           *rendezvous.Address
+	relayOnly     bool
 	algorithms    zrtp.Algorithms
 	json          bool
 	quiet         bool
@@ -64,6 +67,8 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 			Name: "packet-time", Value: "20ms",
 			Usage: "how much sound a packet holds: `D` is 20ms, or 10ms for less delay at twice the packets",
 		},
+		&ucli.StringFlag{Name: "via", Usage: "meet by a call code, through the meeting point `SERVER`: HOST[:PORT], or ws://HOST[:PORT] without TLS"},
+		toggle("relay-only", "with --via: never a direct path, so that the other side does not learn where we are"),
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
@@ -133,6 +138,9 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
 	var err error
+	if s.via, s.relayOnly, err = readVia(c); err != nil {
+		return nil, err
+	}
 	mic, speaker := device.KindOf(s.mic) == device.KindDevice, device.KindOf(s.speaker) == device.KindDevice
 	if s.cancelEcho, err = onOffAuto(c, "echo-cancel", mic && speaker); err != nil {
 		return nil, err

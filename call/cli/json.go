@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ type (
 	jsonListening struct {
 		head
 		Addrs []netip.AddrPort `json:"addrs"`
+		Code  string           `json:"code,omitempty"` // good for one call, and secret until then
 	}
 	jsonDialing struct {
 		head
@@ -153,7 +155,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 	h := head{V: jsonVersion, Time: at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Name(), Call: id}
 	switch e := e.(type) {
 	case call.Listening:
-		return []any{jsonListening{h, e.Addrs}}
+		return []any{jsonListening{h, slices.Concat([]netip.AddrPort{}, e.Addrs), e.Code}} // never null
 	case call.Dialing:
 		return []any{jsonDialing{h, printable(e.Peer), e.Addr}}
 	case call.Refused:
@@ -170,7 +172,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		return []any{jsonSecured{
 			head: h, Role: e.Role, ZID: e.ZID, PeerName: printable(e.Contact), Hash: e.Hash, Cipher: e.Cipher, Auth: e.Auth,
 			KeyAgreement: e.KeyAgreement, SASType: e.SASType, SAS: e.SAS, Continuity: e.Continuity,
-			Verified: e.Verified, PeerVerified: e.PeerVerified, PeerClient: printable(e.PeerClient),
+			Verified: e.Verified, PeerVerified: e.PeerVerified, Code: e.Code, PeerClient: printable(e.PeerClient),
 			Aux: strings.TrimPrefix(e.Auxiliary, "none"), Discloses: e.Discloses, Itself: e.Itself, Attempts: e.Attempts,
 		}}
 	case call.KeyChanged:

@@ -13,7 +13,7 @@ const (
 )
 
 // key carries out one key.
-func (p *phone) key(ctx context.Context, e *call.Endpoint, stop context.CancelFunc, key byte) {
+func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, key byte) {
 	if ctx.Err() != nil {
 		return
 	}

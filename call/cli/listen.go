@@ -12,6 +12,7 @@ import (
 
 	"securecall/audio/device"
 	"securecall/call"
+	"securecall/call/meet"
 	"securecall/nat"
 )
 
@@ -22,9 +23,11 @@ func Listen() *ucli.Command {
 		Usage: "wait for calls",
 		UsageText: `securecall listen
 securecall listen --accept all --echo
+securecall listen --via meet.example
 securecall listen --accept all --once --mic none --speaker message.wav`,
 		Description: `It prints what the other side types to call. A speaker that is a file is written
-anew by each call.`,
+anew by each call. With --via it waits at a meeting point and prints a call code, good
+for one call; no port is opened to others, and after each call there is a new code.`,
 		Flags: callFlags("[::]:5004, both families",
 			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
 			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
@@ -58,9 +61,13 @@ func listen(c *ucli.Context) error {
 	if n := c.Int("max-calls"); n != 1 {
 		return usagef("leave it out; further callers hear busy", "--max-calls %d: one call at a time is all there is for now", n)
 	}
-	s.bind = netip.AddrPortFrom(netip.IPv6Unspecified(), nat.DefaultPort)
+	port := uint16(nat.DefaultPort)
+	if s.via != nil {
+		port = 0 // nobody is to know it
+	}
+	s.bind = netip.AddrPortFrom(netip.IPv6Unspecified(), port)
 	if b := c.String("bind"); b != "" {
-		if s.bind, err = parseBind(b, nat.DefaultPort); err != nil {
+		if s.bind, err = parseBind(b, port); err != nil {
 			return err
 		}
 	}
@@ -85,6 +92,12 @@ func listen(c *ucli.Context) error {
 		if err := checkSpeaker(s.speaker); err != nil {
 			return p.fail(err)
 		}
+	}
+	if err := s.checkVia(s.via != nil); err != nil {
+		return p.fail(err)
+	}
+	if s.via != nil {
+		return p.run(c.Context, meet.NewListener(s.config(q, p.tty != nil), s.meeting()), q)
 	}
 	path, err := nat.Listen(c.Context, s.bind)
 	if err != nil {

@@ -7,39 +7,61 @@ import (
 	"strings"
 
 	"securecall/call"
+	"securecall/crypto/callcode"
 	"securecall/nat"
 )
 
-// find settles whom typed means, a contact or a host, and returns the host to
-// call. A contact's name wins; contact: and host: in front say which.
-func (s *settings) find(typed string) (host string, err error) {
+// find settles whom typed means: a contact, a call code or a host, and returns the code
+// or the host to call. A contact's name wins, then, with --via, what looks like a code;
+// contact:, code: and host: in front say which.
+func (s *settings) find(typed string) (host string, code *callcode.Code, err error) {
 	if host, ok := strings.CutPrefix(typed, "host:"); ok {
 		s.address = host
-		return host, nil
+		return host, nil, nil
+	}
+	if text, ok := strings.CutPrefix(typed, "code:"); ok {
+		code, err := readCode(text)
+		return "", code, err
 	}
 	name, asked := strings.CutPrefix(typed, "contact:")
-	if s.cache == nil {
-		if asked {
-			return "", usagef("leave --ephemeral out", "--ephemeral knows no contacts, and %q is one", printable(name))
-		}
-		return typed, nil
+	if s.cache == nil && asked {
+		return "", nil, usagef("leave --ephemeral out", "--ephemeral knows no contacts, and %q is one", printable(name))
 	}
+	if s.cache != nil {
+		if host, err := s.findContact(name); host != "" || err != nil {
+			return host, nil, err
+		}
+		if asked {
+			return "", nil, usagef("securecall contacts list shows who is known", "there is no contact %q", printable(name))
+		}
+	}
+	if s.via != nil && callcode.Looks(typed) {
+		code, err := readCode(typed)
+		return "", code, err
+	}
+	if _, err := callcode.Parse(typed); err == nil {
+		return "", nil, usagef("--via SERVER names the meeting point that the other side's listen --via has; host: in front says that it is a host",
+			"that is a call code, and nothing says through which server")
+	}
+	s.address = typed
+	return typed, nil, nil
+}
+
+// findContact is where to call a contact; empty: there is none of that name.
+func (s *settings) findContact(name string) (host string, err error) {
 	r, known, err := s.cache.Named(name)
 	r.Wipe()
 	switch {
 	case err != nil:
 		return "", &stateError{err}
-	case known && r.Address == "":
+	case !known:
+		return "", nil
+	case r.Address == "":
 		return "", usagef("call it once by its address: securecall dial --name "+quoted(name)+" host:PEER",
 			"no address is known of %q", printable(name))
-	case known:
-		s.expect = &call.Contact{ZID: r.ZID, Name: name}
-		return r.Address, nil
-	case asked:
-		return "", usagef("securecall contacts list shows who is known", "there is no contact %q", printable(name))
 	}
-	s.address = typed
-	return typed, nil
+	s.expect = &call.Contact{ZID: r.ZID, Name: name}
+	return r.Address, nil
 }
 
 func quoted(name string) string {

@@ -11,6 +11,14 @@ import (
 	"securecall/call"
 )
 
+// An endpoint is what makes or takes calls: a *call.Endpoint, or one of package meet.
+type endpoint interface {
+	Run(ctx context.Context) call.Ended
+	Do(id int, c call.Command)
+	Compare(id int, how, typed string) call.Comparison
+	BeforePanic(f func())
+}
+
 // A phone is what stands between an endpoint and the person or script: it
 // shows events and carries out keys. One goroutine, that of run, owns it.
 type phone struct {
@@ -82,7 +90,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 // run drives e until it has ended. Whatever happens, the terminal is as it
 // was when run returns, and as soon as ctx is cancelled: a second Ctrl-C then
 // ends the program at once, as it would any other.
-func (p *phone) run(ctx context.Context, e *call.Endpoint, q *queue) error {
+func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var keys <-chan byte

@@ -33,7 +33,7 @@ type trust struct {
 
 func trustFlags() []ucli.Flag {
 	return []ucli.Flag{
-		&ucli.StringFlag{Name: "require", Usage: "`LEVEL` is none, continuity (a known peer with the expected keys) or verified; a call below it ends", DefaultText: "none"},
+		&ucli.StringFlag{Name: "require", Usage: "`LEVEL` is none, continuity (a known peer with the expected keys), verified or code (by a call code); a call below it ends", DefaultText: "none"},
 		&ucli.StringFlag{Name: "verify-via", Usage: "compare the SAS with the first line that `CMD` prints, e.g. 'ssh bob securecall ctl sas'"},
 		toggle("split-sas", "show only the half of the SAS that you read out; the other one is typed"),
 		&ucli.StringFlag{Name: "secret-file", Usage: "a secret that both sides have, the content of `F`: random, and at least 16 bytes", TakesFile: true},
@@ -67,10 +67,12 @@ func readTrust(c *ucli.Context) (t trust, err error) {
 		t.require = call.RequireContinuity
 	case "verified":
 		t.require = call.RequireVerified
+	case "code":
+		t.require = call.RequireCode
 	default:
-		return t, usagef("it takes none, continuity or verified", "--require %q is not known", r)
+		return t, usagef("it takes none, continuity, verified or code", "--require %q is not known", r)
 	}
-	if t.require > call.RequireNothing && t.ephemeral {
+	if (t.require == call.RequireContinuity || t.require == call.RequireVerified) && t.ephemeral {
 		return t, usagef("leave one of them out", "--ephemeral knows nobody: --require %s could never hold", c.String("require"))
 	}
 	if c.IsSet("verify-via") {

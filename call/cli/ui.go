@@ -20,6 +20,10 @@ import (
 func (s *screen) show(at time.Time, id int, e call.Event) {
 	switch e := e.(type) {
 	case call.Listening:
+		if e.Code != "" {
+			s.code(at, e)
+			break
+		}
 		s.say(s.talk, "the other side types one of these:")
 		for _, a := range e.Addrs {
 			s.say(s.results, "  securecall dial %s", a)
@@ -30,6 +34,11 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 			s.tried = nil
 		}
 		s.caller, s.current = true, id
+		if !e.Addr.IsValid() {
+			s.say(s.talk, "dialing %s through %s", printable(e.Peer), e.Server)
+			s.wait(at, "waiting for a way to the other side")
+			break
+		}
 		s.tried = append(s.tried, e.Addr)
 		if len(s.tried) > 1 {
 			s.say(s.talk, "nothing has come back yet: trying %s too", e.Addr)
@@ -111,6 +120,14 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 	case call.Ended:
 		s.ended(at, id, e)
 	}
+}
+
+// code tells a call code, which is secret until it is used up.
+func (s *screen) code(at time.Time, e call.Listening) {
+	s.say(s.talk, "read this to the other side, who types it:")
+	s.say(s.results, "  securecall dial --via %s %s", e.Server, s.paint(bold, e.Code))
+	s.say(s.talk, "it is good for one call, in the next %s; nobody else is to know it", clock(e.Held))
+	s.wait(at, "waiting for a call")
 }
 
 func (s *screen) incoming(at time.Time, e call.Incoming) {
@@ -210,6 +227,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonDeclined:
 		what = "declined"
 	case call.ReasonUnreachable:
+		if len(s.tried) == 0 { // a call code
+			hint = "call again with a new code; if it goes on, one of the two networks lets nothing through, and the meeting point has no relay"
+			break
+		}
 		what = fmt.Sprintf("nothing came back from %s", one(s.tried))
 		hint = "check the address; is securecall listen running there, and do firewall and router let UDP through?"
 	case call.ReasonLost:
@@ -327,6 +348,10 @@ func diagnose(err error) diagnosis {
 		return d
 	}
 	d := diagnosis{what: printable(err.Error()), status: int(call.ReasonFault)}
+	if hint, ok := meetingFailure(err); ok {
+		d.hint = hint
+		return d
+	}
 	var (
 		usage *usageError
 		dev   *device.Error

@@ -21,7 +21,7 @@ const riskPhrase = "i accept the risk"
 const viaPatience = 30 * time.Second
 
 // askSAS lets the person type what the other one reads out.
-func (p *phone) askSAS(e *call.Endpoint) {
+func (p *phone) askSAS(e endpoint) {
 	s := p.screen
 	id := s.current
 	e.Do(id, call.BeginVerify)
@@ -56,7 +56,7 @@ func (p *phone) askSAS(e *call.Endpoint) {
 }
 
 // askRisk lets the person take the risk in full words.
-func (p *phone) askRisk(e *call.Endpoint) {
+func (p *phone) askRisk(e endpoint) {
 	s := p.screen
 	id := s.current
 	s.say(s.ask, "you would speak without knowing with whom, in this call only: the next one will warn you again")
@@ -128,7 +128,7 @@ func (p *phone) notice(id int, what, hint string) {
 }
 
 // via compares what --verify-via printed.
-func (p *phone) via(e *call.Endpoint, a viaAnswer) {
+func (p *phone) via(e endpoint, a viaAnswer) {
 	if a.id == p.viaFor {
 		p.viaDue = false
 	}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"securecall/call"
+	"securecall/call/meet"
+	"securecall/crypto/callcode"
+	"securecall/nat/punched"
+	"securecall/nat/rendezvous"
+)
+
+// Meeting by a call code: --via, and what can be wrong with it.
+
+func readVia(c *ucli.Context) (server *rendezvous.Address, relayOnly bool, err error) {
+	relayOnly = c.Bool("relay-only")
+	if !c.IsSet("via") {
+		if relayOnly {
+			return nil, false, usagef("name a meeting point with --via", "--relay-only needs a relay")
+		}
+		return nil, false, nil
+	}
+	a, err := rendezvous.ParseAddress(c.String("via"))
+	if err != nil {
+		return nil, false, usagef("e.g. --via meet.example, --via meet.example:8443, or ws://HOST without TLS", "--via: %v", err)
+	}
+	return &a, relayOnly, nil
+}
+
+// checkVia refuses what does not go with a call by a code, or without one.
+func (s *settings) checkVia(byCode bool) error {
+	switch {
+	case byCode && s.via == nil:
+		return usagef("--via SERVER names the meeting point that the other side has", "a call code, and nothing says through which server")
+	case byCode && s.auxiliary != nil:
+		return usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
+	case !byCode && s.relayOnly:
+		return usagef("call by a code: the other side says listen --via, and reads it to you", "--relay-only goes with a call code")
+	case !byCode && s.require.ByCode():
+		return usagef("call by a code: the other side says listen --via, and reads it to you", "--require code could not hold without one")
+	}
+	return nil
+}
+
+// meeting is what package meet needs to know of the flags.
+func (s *settings) meeting() meet.Options {
+	return meet.Options{Server: *s.via, Bind: s.bind, RelayOnly: s.relayOnly}
+}
+
+func readCode(text string) (*callcode.Code, error) {
+	code, err := callcode.Parse(text)
+	if err == nil {
+		return &code, nil
+	}
+	hint := "a code is a number and three words, as in 48-harbor-violin-echo; ask for it again if in doubt: one wrong try uses it up"
+	var word *callcode.WordError
+	if errors.As(err, &word) && len(word.Near) > 0 {
+		hint = "did you mean " + strings.Join(word.Near, ", or ") + "?"
+	}
+	return nil, usagef(hint, "%v", err)
+}
+
+// meetingFailure is what to say where two people did not meet.
+func meetingFailure(err error) (hint string, ok bool) {
+	const another = "ask the other side for a new code"
+	var gone *rendezvous.GoneError
+	if errors.As(err, &gone) {
+		return "there is a new code", true
+	}
+	for _, f := range []struct {
+		err  error
+		hint string
+	}{
+		{meet.ErrWrongCode, "it is used up: " + another + ", and check each word"},
+		{meet.ErrGuessed, "there is a new code; if it goes on, somebody is trying to get in"},
+		{meet.ErrLeft, "there is a new code"},
+		{meet.ErrGone, another},
+		{meet.ErrBroken, "the server is not working as it should, or interferes: try another"},
+		{call.ErrCodeSecret, "do not trust this server; call again through another one"},
+		{punched.ErrNoRoute, "one of the two networks lets nothing through, and the meeting point has no relay that both reach"},
+		{rendezvous.ErrUnknown, "check the number, and that both sides have the same --via; or " + another},
+		{rendezvous.ErrUsed, "somebody has joined with it before you: " + another},
+		{rendezvous.ErrExpired, "the other side has gone, or the code's time is over: " + another},
+		{rendezvous.ErrLimit, "the server lets this network, or everybody, have no more for the moment: try again in a minute"},
+		{rendezvous.ErrUnavailable, "a fault of the server's: try again later, or another server"},
+		{rendezvous.ErrNotTrusted, "check the name; a server of your own needs a certificate that this machine trusts (SSL_CERT_FILE)"},
+		{rendezvous.ErrNotRendezvous, "is securecall rendezvous running there? ws:// in front of the name is without TLS"},
+		{rendezvous.ErrUnreachable, "is this machine connected, and the server's name right?"},
+		{rendezvous.ErrRefused, "try again later, or another server"},
+		{rendezvous.ErrLost, "trying again may help"},
+	} {
+		if errors.Is(err, f.err) {
+			return f.hint, true
+		}
+	}
+	return "", false
+}

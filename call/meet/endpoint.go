@@ -1,0 +1,187 @@
+package meet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"securecall/call"
+	"securecall/crypto/callcode"
+	"securecall/nat"
+	"securecall/nat/punched"
+	"securecall/nat/rendezvous"
+)
+
+// current is the endpoint of the call that there is, as call.Endpoint has it for those
+// who have keys or commands.
+type current struct {
+	mu          sync.Mutex
+	e           *call.Endpoint // nil: there is no call
+	beforePanic func()
+}
+
+func (c *current) get() *call.Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.e
+}
+
+// run drives e.
+func (c *current) run(ctx context.Context, e *call.Endpoint) call.Ended {
+	c.mu.Lock()
+	if c.beforePanic != nil {
+		e.BeforePanic(c.beforePanic)
+	}
+	c.e = e
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.e = nil
+		c.mu.Unlock()
+	}()
+	return e.Run(ctx)
+}
+
+// Do is call.Endpoint's.
+func (c *current) Do(id int, command call.Command) {
+	if e := c.get(); e != nil {
+		e.Do(id, command)
+	}
+}
+
+// Compare is call.Endpoint's.
+func (c *current) Compare(id int, how, typed string) call.Comparison {
+	if e := c.get(); e != nil {
+		return e.Compare(id, how, typed)
+	}
+	return call.Comparison{}
+}
+
+// BeforePanic is call.Endpoint's.
+func (c *current) BeforePanic(f func()) { c.beforePanic = f }
+
+// A Dialer makes one call by a code.
+type Dialer struct {
+	current
+	o    Options
+	code callcode.Code
+	conf call.Config
+}
+
+// NewDialer prepares a call by a code.
+func NewDialer(c call.Config, o Options, code callcode.Code) *Dialer {
+	return &Dialer{o: o.withDefaults(), code: code, conf: c}
+}
+
+func (o Options) withDefaults() Options {
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	return o
+}
+
+// Run meets the other side and drives the call until it has ended or ctx is
+// cancelled, which hangs up properly.
+func (d *Dialer) Run(ctx context.Context) call.Ended {
+	first := d.conf.EarlierCalls + 1
+	d.conf.OnEvent(first, call.Dialing{Peer: name(d.code), Server: d.o.Server.String()})
+	e, err := Dial(ctx, d.o, d.code, d.conf)
+	if err != nil {
+		ended := call.Ended{Reason: reasonOf(err), Err: err}
+		if ctx.Err() != nil {
+			ended = call.Ended{Reason: call.ReasonInterrupted}
+		}
+		d.conf.OnEvent(first, ended)
+		return ended
+	}
+	return d.run(ctx, e)
+}
+
+// reasonOf is why a meeting did not become a call.
+func reasonOf(err error) call.Reason {
+	var (
+		server *rendezvous.ServerError
+		bind   *nat.BindError
+	)
+	switch {
+	case errors.As(err, &server), errors.Is(err, rendezvous.ErrLimit), errors.Is(err, rendezvous.ErrUnavailable), errors.Is(err, ErrBroken):
+		return call.ReasonServer
+	case errors.As(err, &bind):
+		return call.ReasonNotPossible
+	case errors.Is(err, rendezvous.ErrUnknown), errors.Is(err, rendezvous.ErrUsed), errors.Is(err, rendezvous.ErrExpired), errors.Is(err, ErrWrongCode):
+		return call.ReasonCode
+	case errors.Is(err, punched.ErrNoRoute), errors.Is(err, ErrGone), errors.Is(err, context.DeadlineExceeded):
+		return call.ReasonUnreachable
+	}
+	return call.ReasonFault
+}
+
+// A Listener waits for calls by codes: one for each code, one after the other.
+type Listener struct {
+	current
+	o    Options
+	conf call.Config
+}
+
+// NewListener prepares to take calls by codes.
+func NewListener(c call.Config, o Options) *Listener { return &Listener{o: o.withDefaults(), conf: c} }
+
+// The time until a meeting point that is not to be reached is tried again.
+const (
+	againFirst = time.Second
+	againMost  = 30 * time.Second
+)
+
+// Run tells codes and drives the calls that they bring, until ctx is cancelled or, with
+// Config.Once, the first one has ended. A meeting point that cannot be used at first
+// ends it; one that is lost later is tried again.
+func (l *Listener) Run(ctx context.Context) call.Ended {
+	stopped := call.Ended{Reason: call.ReasonNormal}
+	if l.conf.Once {
+		stopped.Reason = call.ReasonInterrupted
+	}
+	again := againFirst
+	for opened := false; ; {
+		m, err := Open(ctx, l.o)
+		switch {
+		case ctx.Err() != nil:
+			return stopped
+		case err != nil && !opened:
+			ended := call.Ended{Reason: reasonOf(err), Err: err}
+			l.conf.OnEvent(l.conf.EarlierCalls+1, ended)
+			return ended
+		case err != nil:
+			l.conf.OnEvent(0, call.Fault{Err: err, Hint: "trying again; there will be a new code"})
+			select {
+			case <-ctx.Done():
+				return stopped
+			case <-time.After(again):
+			}
+			again = min(2*again, againMost)
+			continue
+		}
+		opened, again = true, againFirst
+		l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held})
+		e, err := m.Wait(ctx, l.conf)
+		switch {
+		case ctx.Err() != nil:
+			if e != nil {
+				e.Run(ctx) // which only closes it
+			}
+			return stopped
+		case err != nil:
+			l.conf.OnEvent(0, call.Fault{Err: err})
+			continue
+		}
+		ended := l.run(ctx, e)
+		l.conf.EarlierCalls++
+		switch {
+		case l.conf.Once:
+			return ended
+		case ctx.Err() != nil:
+			return stopped
+		}
+	}
+}

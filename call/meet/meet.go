@@ -1,0 +1,228 @@
+// Package meet brings two people into a call who share a call code and nothing
+// else: the one who waits opens a mailbox at a meeting point and reads the code out,
+// the other one joins with it. What then goes through the meeting point:
+//
+//	caller                         callee
+//	  |<------- pake share ----------|
+//	  |-------- pake share --------->|
+//	  |-------- confirmation ------->|  a wrong guess is known here
+//	  |<------- confirmation --------|
+//	  |<------- introduction --------|  sealed from here on
+//	  |-------- introduction ------->|
+//	  |<------ more candidates ----->|
+//
+// An introduction (introduction.go) is who somebody is in ZRTP and where they may be
+// found. Then ICE (nat/punched) looks for a way between the two, and the call runs
+// over that, with what the code gave both as its auxiliary secret. The meeting
+// point learns the number in front of the code, both addresses, and when; it is
+// trusted with nothing else.
+//
+// The package opens a UDP socket and a connection to the meeting point, and starts
+// goroutines that end with the call's path.
+package meet
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"securecall/call"
+	"securecall/crypto/callcode"
+	"securecall/crypto/pake"
+	"securecall/nat/rendezvous"
+)
+
+const (
+	// agreeTime is for the other end, once it has joined, to show that it knows the
+	// code. It is a machine, and has typed it already.
+	agreeTime = 10 * time.Second
+	// connectTime is for a way to be found.
+	connectTime = 20 * time.Second
+	// lingerTime is for the last candidates, when there is a way already.
+	lingerTime = 5 * time.Second
+)
+
+// Why two people did not meet, besides the errors of nat/rendezvous.
+var (
+	// ErrWrongCode is Dial's: the other side has another code. It is used up.
+	ErrWrongCode = errors.New("the code is not the right one")
+	// ErrGuessed is Wait's: somebody has joined with the right number and wrong
+	// words. The code is used up.
+	ErrGuessed = errors.New("somebody has tried your code's number with wrong words")
+	// ErrLeft is Wait's: somebody has joined and gone, or said nothing that makes
+	// sense. The code is used up.
+	ErrLeft = errors.New("somebody has used your code's number and said nothing more")
+	// ErrGone is Dial's: whoever waited says nothing.
+	ErrGone = errors.New("whoever waited with that code does not answer")
+	// ErrBroken: what the other end says, or the meeting point in between, makes no
+	// sense.
+	ErrBroken = errors.New("what comes through the meeting point makes no sense")
+)
+
+// Options are how to meet. They may be used again.
+type Options struct {
+	Server    rendezvous.Address
+	TLS       *tls.Config    // nil: the certificates that the system trusts
+	Bind      netip.AddrPort // of the call's UDP socket
+	RelayOnly bool           // not one packet goes to the other side but by a relay
+	Rand      io.Reader
+}
+
+// Dial joins with a code, and returns the call, ready to Run. Errors: those of
+// nat/rendezvous, ErrWrongCode, ErrBroken, punched.ErrNoRoute. With any but the first
+// ones the code is used up.
+func Dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
+	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
+	if err != nil {
+		return nil, err
+	}
+	session, err := client.Join(ctx, code.Mailbox())
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	l, err := o.newLink(ctx, client, session, session.Relays, true)
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	e, err := l.dial(ctx, o, code, conf)
+	if err != nil {
+		l.close()
+	}
+	return e, err
+}
+
+func (l *link) dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
+	agreeing, cancel := context.WithTimeout(ctx, agreeTime)
+	defer cancel()
+	keys, spent, err := agree(agreeing, l.session, pake.A, code, o.Rand)
+	defer keys.Clear()
+	var server *rendezvous.ServerError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, pake.ErrCode), spent && errors.Is(err, io.EOF):
+		return nil, ErrWrongCode // the other side closes after a wrong confirmation
+	case errors.As(err, &server): // our own connection
+		return nil, err
+	case errors.Is(err, io.EOF), errors.Is(err, rendezvous.ErrLost), errors.Is(err, context.DeadlineExceeded):
+		return nil, ErrGone
+	case err != nil:
+		return nil, err
+	}
+	return l.meet(ctx, conf, keys, name(code))
+}
+
+// name is a code without its words, for events and logs.
+func name(code callcode.Code) string { return fmt.Sprintf("call code %d", code.Mailbox()) }
+
+// A Mailbox waits for one person.
+type Mailbox struct {
+	Code callcode.Code
+	Held time.Duration // for which the server keeps it
+
+	o      Options
+	client *rendezvous.Client
+}
+
+// Open opens a mailbox and makes a code for it. Errors: those of nat/rendezvous.
+func Open(ctx context.Context, o Options) (*Mailbox, error) {
+	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
+	if err != nil {
+		return nil, err
+	}
+	opened, err := client.Open(ctx)
+	if err == nil {
+		var code callcode.Code
+		if code, err = callcode.New(o.Rand, opened.Number); err == nil {
+			return &Mailbox{Code: code, Held: opened.Held, o: o, client: client}, nil
+		}
+	}
+	client.Close()
+	return nil, err
+}
+
+// Close gives the mailbox up.
+func (m *Mailbox) Close() error { return m.client.Close() }
+
+// Wait waits for somebody who knows the code, and returns the call, ready to Run.
+// Whatever it returns, the mailbox is used up. Errors: a *rendezvous.GoneError,
+// others of nat/rendezvous, ErrGuessed, ErrLeft, ErrBroken, punched.ErrNoRoute.
+func (m *Mailbox) Wait(ctx context.Context, conf call.Config) (*call.Endpoint, error) {
+	session, err := m.client.Accept(ctx)
+	if err != nil {
+		m.client.Close()
+		return nil, err
+	}
+	l, err := m.o.newLink(ctx, m.client, session, session.Relays, false)
+	if err != nil {
+		m.client.Close()
+		return nil, err
+	}
+	e, err := l.answer(ctx, m.o, m.Code, conf, session.Proven)
+	if err != nil {
+		l.close()
+	}
+	return e, err
+}
+
+func (l *link) answer(ctx context.Context, o Options, code callcode.Code, conf call.Config, proven func(context.Context) error) (*call.Endpoint, error) {
+	agreeing, cancel := context.WithTimeout(ctx, agreeTime)
+	defer cancel()
+	keys, _, err := agree(agreeing, l.session, pake.B, code, o.Rand)
+	defer keys.Clear()
+	var server *rendezvous.ServerError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, pake.ErrCode):
+		return nil, ErrGuessed
+	case errors.As(err, &server):
+		return nil, err
+	case err != nil:
+		return nil, ErrLeft
+	}
+	_ = proven(ctx) // else the server only counts a guess too many
+	return l.meet(ctx, conf, keys, "")
+}
+
+// agreement is what both exchanges are for.
+var agreement = pake.Context{A: "caller", B: "callee", AAD: "securecall call code 1"}
+
+// maxNonsense is how many messages that make no sense are passed over: a meeting
+// point can put in as many as it likes.
+const maxNonsense = 8
+
+// agree runs the key exchange of a code. spent: the other side, whoever that is, can
+// tell by now whether the code was right.
+func agree(ctx context.Context, s conversation, role pake.Role, code callcode.Code, random io.Reader) (keys pake.Keys, spent bool, err error) {
+	x, err := pake.New(role, code.String(), agreement, random)
+	if err != nil {
+		return keys, false, err
+	}
+	defer x.Close()
+	for nonsense := 0; ; {
+		for m, ok := x.NextMessage(); ok; m, ok = x.NextMessage() {
+			if err := s.Send(ctx, m); err != nil {
+				return keys, x.Spent(), err
+			}
+		}
+		if keys, err = x.Keys(); !errors.Is(err, pake.ErrUnfinished) {
+			return keys, x.Spent(), err
+		}
+		m, err := s.Receive(ctx)
+		if err != nil {
+			return keys, x.Spent(), err
+		}
+		if err := x.Receive(m); err != nil && !errors.Is(err, pake.ErrCode) {
+			if nonsense++; nonsense > maxNonsense {
+				return keys, x.Spent(), ErrBroken
+			}
+		}
+	}
+}
