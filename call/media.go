@@ -176,7 +176,7 @@ func (m *media) take(now time.Time, payload []byte) {
 	m.buffer.Push(now, p)
 	for _, b := range earlier {
 		if law, ok := lawOf(b.Type); ok {
-			m.buffer.Recover(now, m.in.Timestamp-b.Offset, law, b.Payload)
+			m.buffer.Recover(now, m.in.Timestamp-b.Offset, int(b.Offset), law, b.Payload)
 		}
 	}
 }

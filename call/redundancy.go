@@ -58,31 +58,16 @@ func parseLossReport(b []byte) (r lossReport, err error) {
 
 // A scheme is which copies a packet holds. The zero scheme is none at all.
 type scheme struct {
-	copies  uint8
-	spread  uint8 // 1: against bursts
+	copies  uint8 // of the packets before it, one each
 	payload uint8 // the peer's payload type for it
 }
 
-const (
-	maxCopies = 3
-	maxBack   = 3 // packets: the receiver waits for the farthest, and delay is a loss too
-)
+// The receiver waits for the farthest copy, and delay is a loss too.
+const maxCopies = 3
 
-// back is how many packets back the copies of a scheme are, the farthest first. In
-// a burst the next packet is lost too, and the ones after it less often; and the
-// farthest is always as far, so that the delay does not follow each burst.
-var back = [2][maxCopies + 1][]int{
-	{{}, {1}, {2, 1}, {3, 2, 1}},
-	{{}, {3}, {3, 1}, {3, 2, 1}},
-}
+func (s scheme) pack() uint32 { return uint32(s.copies) | uint32(s.payload)<<8 }
 
-func (s scheme) back() []int { return back[s.spread][s.copies] }
-
-func (s scheme) pack() uint32 {
-	return uint32(s.copies) | uint32(s.spread)<<8 | uint32(s.payload)<<16
-}
-
-func unpackScheme(n uint32) scheme { return scheme{uint8(n), uint8(n >> 8), uint8(n >> 16)} }
+func unpackScheme(n uint32) scheme { return scheme{uint8(n), uint8(n >> 8)} }
 
 // Redundancy has as many copies as the loss asks for: at 1 % one copy leaves
 // one loss in ten thousand, at 10 % two leave one in a thousand, at 20 % eight. A
@@ -90,6 +75,7 @@ func unpackScheme(n uint32) scheme { return scheme{uint8(n), uint8(n >> 8), uint
 var enough = [maxCopies]float64{0.003, 0.04, 0.25}
 
 const (
+	inRuns    = 2.5              // packets lost at a time, on average, are runs
 	forget    = 0.8              // what a second leaves of the seconds before
 	slackTime = 15 * time.Second // for which a smaller loss has to last
 	backOff   = time.Minute
@@ -153,6 +139,9 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	for want < limit && loss >= enough[want] {
 		want++
 	}
+	if want == 1 && limit > 1 && d.lost >= inRuns*d.runs {
+		want = 2 // one would make good the last of each run
+	}
 	have := int(d.now.copies)
 	switch {
 	case have > limit:
@@ -170,10 +159,6 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 	case now.Sub(d.high) >= slackTime:
 		d.now.copies, d.high = d.now.copies-1, now
 	}
-	d.now.spread = 0
-	if d.runs >= 2 && d.lost >= 2*d.runs {
-		d.now.spread = 1
-	}
 	return d.now
 }
 
@@ -182,7 +167,7 @@ func (d *redundancy) hear(now time.Time, r lossReport) scheme {
 // size from the first.
 type history struct {
 	frame  int // samples of a packet
-	sound  [1 + maxBack][audio.FrameSamples]byte
+	sound  [1 + maxCopies][audio.FrameSamples]byte
 	last   int // the newest of sound
 	blocks [maxCopies]red.Block
 	packed [(1 + maxCopies) * (audio.FrameSamples + 4)]byte
@@ -206,7 +191,7 @@ func (h *history) next() []byte {
 func (h *history) payload(law audio.Law, s scheme) (payloadType uint8, payload []byte) {
 	newest := h.sound[h.last][:h.frame]
 	blocks := h.blocks[:0]
-	for _, back := range s.back() {
+	for back := int(s.copies); back > 0; back-- {
 		blocks = append(blocks, red.Block{
 			Type:    uint8(law),
 			Offset:  uint32(back * h.frame),

@@ -105,7 +105,7 @@ func FuzzParseLossReport(f *testing.F) {
 		}
 		var d redundancy
 		for range 5 {
-			if s := d.hear(time.Unix(1000, 0), r); s.copies > maxCopies || s.copies > r.copies || int(s.spread) >= len(back) {
+			if s := d.hear(time.Unix(1000, 0), r); s.copies > maxCopies || s.copies > r.copies {
 				t.Errorf("%+v makes %+v", r, s)
 			}
 		}
@@ -125,14 +125,14 @@ func steady(d *redundancy, now *time.Time, seconds int, lost, runs uint16) (s sc
 // has been smaller for a while.
 func TestRedundancyFollowsLoss(t *testing.T) {
 	for _, c := range []struct {
-		lost, runs     uint16
-		copies, spread uint8
+		lost, runs uint16
+		copies     uint8
 	}{
-		{0, 0, 0, 0}, {1, 1, 1, 0}, {4, 4, 2, 0}, {10, 9, 2, 0}, {10, 3, 2, 1}, {15, 14, 3, 0}, {50, 1, 3, 1},
+		{0, 0, 0}, {1, 1, 1}, {4, 4, 2}, {10, 9, 2}, {1, 1, 1}, {15, 14, 3}, {50, 1, 3},
 	} {
 		now := time.Unix(1000, 0)
 		var d redundancy
-		if s := steady(&d, &now, 3, c.lost, c.runs); s != (scheme{c.copies, c.spread, redPayload}) {
+		if s := steady(&d, &now, 3, c.lost, c.runs); s != (scheme{c.copies, redPayload}) {
 			t.Errorf("%d of 50 lost in %d runs: %+v", c.lost, c.runs, s)
 		}
 		high := d.now.copies
@@ -170,7 +170,7 @@ func TestRedundancyStaysUnderSteadyLoss(t *testing.T) {
 	for _, c := range []struct {
 		loss, run float64
 		copies    uint8
-	}{{0.01, 1, 1}, {0.03, 1, 1}, {0.05, 1, 1}, {0.1, 1, 2}, {0.2, 1, 2}, {0.35, 1, 3}, {0.05, 4, 1}, {0.1, 4, 1}} {
+	}{{0.01, 1, 1}, {0.03, 1, 1}, {0.05, 1, 1}, {0.1, 1, 2}, {0.2, 1, 2}, {0.35, 1, 3}, {0.05, 4, 1}, {0.1, 4, 2}} {
 		without, all := 0, 0
 		for seed := range uint64(100) {
 			r := rand.New(rand.NewPCG(seed, 0))
@@ -231,20 +231,18 @@ func TestRedundancySize(t *testing.T) {
 		loud[i] = int16(i*997 + 1)
 	}
 	for copies := range uint8(maxCopies + 1) {
-		for spread := range uint8(len(back)) {
-			a.scheme.Store(scheme{copies, spread, redPayload}.pack())
-			sizes := map[int]bool{}
-			for i := range 20 {
-				a.muted.Store(i >= 10)
-				p, err := a.pack(time.Now(), loud)
-				if err != nil {
-					t.Fatal(err)
-				}
-				sizes[len(p)] = true
+		a.scheme.Store(scheme{copies, redPayload}.pack())
+		sizes := map[int]bool{}
+		for i := range 20 {
+			a.muted.Store(i >= 10)
+			p, err := a.pack(time.Now(), loud)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if len(sizes) != 1 {
-				t.Errorf("%d copies, spread %d: sizes %v", copies, spread, sizes)
-			}
+			sizes[len(p)] = true
+		}
+		if len(sizes) != 1 {
+			t.Errorf("%d copies: sizes %v", copies, sizes)
 		}
 	}
 }
@@ -263,7 +261,7 @@ func redundancyHoldsWhatWasSent(t *testing.T, frame int) {
 	var sent [][]byte
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 40 {
-		s := scheme{uint8(r.IntN(maxCopies + 1)), uint8(r.IntN(len(back))), redPayload}
+		s := scheme{uint8(r.IntN(maxCopies + 1)), redPayload}
 		sound := h.next()
 		for i := range sound {
 			sound[i] = byte(r.Uint32())
@@ -282,7 +280,7 @@ func redundancyHoldsWhatWasSent(t *testing.T, frame int) {
 			t.Fatalf("packet %d: %d copies, type %d and %d, %v", n, len(earlier), payloadType, inner, err)
 		}
 		for i, b := range earlier {
-			back := s.back()[i]
+			back := int(s.copies) - i
 			want := silence
 			if n >= back {
 				want = sent[n-back]

@@ -28,7 +28,7 @@ func FuzzBuffer(f *testing.F) {
 			if in[0]&4 == 0 {
 				l.b.Push(now, Packet{Seq: uint16(in[0])<<8 | uint16(in[1]), Timestamp: timestamp, Law: law, Payload: payload})
 			} else {
-				l.b.Recover(now, timestamp, law, payload)
+				l.b.Recover(now, timestamp, int(int32(timestamp)>>8), law, payload)
 			}
 			for range in[3] >> 2 & 3 {
 				l.b.Pop(now, out)

@@ -107,7 +107,7 @@ func (l *line) play(all []delivery, length time.Duration) {
 			at := l.begin.Add(all[0].at)
 			l.b.Push(at, all[0].p)
 			if c := all[0].copied; c != nil {
-				l.b.Recover(at, c.Timestamp, c.Law, c.Payload)
+				l.b.Recover(at, c.Timestamp, int(all[0].p.Timestamp-c.Timestamp), c.Law, c.Payload)
 			}
 			all = all[1:]
 		}

@@ -57,6 +57,7 @@ const (
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
 	catching = 10                     // Pops over which what was held back then may come in a lump
 
+	farthest  = 5 * audio.FrameSamples // behind their packets that copies are waited for
 	patience  = 3                     // packets from far away that take the stream up anew there,
 	farSpread = 30 * time.Millisecond // if they come over so long a time
 
@@ -90,6 +91,9 @@ type Buffer struct {
 	fresh     bool // the delay is not known yet
 	early     int  // packets in a row from so far ahead that no path is that fast
 	spread    int  // what it was beyond the fastest packets before the stream was taken up anew
+
+	copied    int       // how far behind their packets copies are, samples; those of
+	copiedTil time.Time // until then
 
 	far      int // packets from far away in a row
 	farFirst time.Time
@@ -180,14 +184,19 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 }
 
 // Recover hands in a redundant copy of what was sent in an earlier packet (RFC
-// 2198), which came at now. It fills what has not come and touches nothing
-// else. Where it fills something, the copy's arrival is that packet's, so that
-// the delay becomes long enough for copies while packets are lost.
-func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload []byte) {
+// 2198), which came at now, in a packet that is back samples later. It fills what has
+// not come and touches nothing else. Where it fills something, the copy's arrival is
+// that packet's. The delay is long enough for copies from the first one on, and
+// for as long as they come: it would have to change with the first loss that they
+// make good, in the middle of a word.
+func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.Law, payload []byte) {
 	if len(payload) == 0 || len(payload) > maxPayload {
 		return
 	}
 	b.elapse(now, false)
+	if back = min(back, farthest); back >= b.copied {
+		b.copied, b.copiedTil = back, now.Add(longest)
+	}
 	if !b.begun || !b.near(timestamp, len(payload)) {
 		return
 	}
@@ -197,6 +206,10 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, law audio.Law, payload
 		b.note(now, timestamp, len(payload), true)
 	}
 }
+
+// low is the delay to aim for at least, on average. A frame of it, where there is one,
+// does for copies of the packet before.
+func (b *Buffer) low() int { return min(b.max, b.min+max(0, b.copied-b.frame)) }
 
 // near tells whether n samples from timestamp on may be played or may have
 // been played a moment ago.

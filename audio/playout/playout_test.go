@@ -595,7 +595,7 @@ func TestRefused(t *testing.T) {
 	b := New(Config{})
 	for _, n := range []int{0, maxPayload + 1, 2000} {
 		b.Push(time.Unix(0, 0), Packet{Payload: make([]byte, n)})
-		b.Recover(time.Unix(0, 0), 0, audio.PCMA, make([]byte, n))
+		b.Recover(time.Unix(0, 0), 0, 0, audio.PCMA, make([]byte, n))
 	}
 	if s := b.Stats(); s.Refused != 3 || s.Recovered != 0 {
 		t.Errorf("%+v", s)

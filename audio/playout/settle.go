@@ -11,6 +11,9 @@ import (
 func (b *Buffer) settle(now time.Time) {
 	came := b.pending[:b.waiting]
 	b.waiting = 0
+	if now.After(b.copiedTil) {
+		b.copied = 0
+	}
 	if len(came) > 0 && !b.catchesUp(now, came) {
 		more := false
 		for _, p := range came {
@@ -28,7 +31,7 @@ func (b *Buffer) settle(now time.Time) {
 		// Only to grow is there any hurry.
 		if b.unweighed++; more || b.unweighed >= leisure {
 			b.unweighed = 0
-			b.arrivals.weigh(b.min, b.max)
+			b.arrivals.weigh(b.low(), b.max)
 		}
 	}
 	if b.fresh && len(came) > 0 {
@@ -102,7 +105,7 @@ func (b *Buffer) settleFresh(came []arrival) {
 	if b.returning > 0 {
 		most = least
 	}
-	b.delay = most + max(b.min, min(b.max, b.spread/2))
+	b.delay = most + max(b.low(), min(b.max, b.spread/2))
 	// Packets shorter than a frame: there is to be enough for a whole one.
 	if n := b.ring.run(b.next(), b.frame); n > 0 && b.spread == 0 && b.min == 0 {
 		b.delay += b.frame - n
@@ -145,5 +148,5 @@ func (b *Buffer) follow() {
 		b.delay -= min(hole, by)
 	}
 	b.arrivals.rebase(slowest, by)
-	b.arrivals.weigh(b.min, b.max)
+	b.arrivals.weigh(b.low(), b.max)
 }
