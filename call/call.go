@@ -49,7 +49,6 @@ type Config struct {
 	// nothing is remembered, and the ZID is a new one.
 	Cache     *zidcache.Cache
 	Auxiliary []byte      // an auxiliary secret (RFC 6189, Section 4.3); nil: none
-	ByCode    bool        // Auxiliary is from a call code: who does not have it is not rung for
 	Require   Requirement // what must hold when keys are agreed
 	Attended  bool        // somebody is there to decide when keys have changed
 	SplitSAS  bool        // each side types only the half that the other one reads out

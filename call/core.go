@@ -83,8 +83,9 @@ type core struct {
 	own   bool // the peer is our own installation, and so we have another ZID
 	memos []memo
 
-	met bool        // the call of a Meeting
-	way PathChanged // of such a call
+	met       bool         // the call of a Meeting
+	announced Announcement // by its peer
+	way       PathChanged  // by which it is reached
 
 	// Of a caller: where the peer may be, and how many of these addresses have
 	// been said Hello to. Whoever answers first has the call.

@@ -78,7 +78,7 @@ func NewDialer(c Config, path nat.Path, peers []netip.AddrPort, name string) (*E
 	if err != nil {
 		return nil, err
 	}
-	e.peers, e.name, e.refused = peers, name, map[netip.AddrPort]bool{}
+	e.peers, e.name = peers, name
 	return e, nil
 }
 
@@ -110,6 +110,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		done:     make(chan struct{}),
 		lastID:   c.EarlierCalls,
 		strays:   bucket{rate: strayRate, burst: strayBurst},
+		refused:  map[netip.AddrPort]bool{},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
 	e.routes.Store(&routes{})

@@ -57,7 +57,7 @@ type Secured struct {
 	PeerVerified bool   // the other side says so too
 	Auxiliary    string // the auxiliary secret: none, match, mismatch
 	Discloses    bool   // the other side says that its keys are disclosed (RFC 6189, Section 11)
-	Code         bool   // it has what a call code gave both sides
+	ByCode       bool   // we have met by a call code, and Auxiliary is what that gave
 	Itself       bool   // it is our own installation: nothing is remembered
 	Attempts     int    // key agreements that others began with us and broke off, lately
 	PeerClient   string // as the peer's Hello has it; hostile text, and to a responder anybody's

@@ -3,16 +3,17 @@ package call
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"securecall/crypto/zrtp/wire"
 	"securecall/nat"
 )
 
 // Two people who have met elsewhere, by a call code, are in a call that differs
-// in three ways. Its path reaches the one peer and nobody else. Each side knows the
-// hash of the other's Hello, and drops every other (RFC 6189, Section 8.1). And what
-// the code gave both is their auxiliary secret (Section 4.3): who does not have it
-// is not rung for.
+// in three ways. Its path reaches the one peer and nobody else. Each side has told the
+// other which Hello it will say, and under which SSRC, and drops every other (RFC 6189,
+// Section 8.1). And what the code gave both is their auxiliary secret (Section 4.3): who
+// does not have it is not rung for.
 
 // A Router is a path to one peer, by a way that may change: through NATs, over a
 // relay. The call never knows how it came about, only what it is.
@@ -23,35 +24,41 @@ type Router interface {
 	Routes() <-chan PathChanged
 }
 
-// A Meeting is what two people know of each other when they have met.
+// A Meeting is what NewMet needs to know.
 type Meeting struct {
 	Path      Router
 	Peer      netip.AddrPort // the address that stands for the peer on Path
-	PeerZID   *wire.ZID      // the peer's as it has said; nil: not known yet
-	Auxiliary []byte         // that both have from the code; borrowed until Run returns
+	Announced *Announcement  // what the peer has announced; nil: nothing yet
+	Auxiliary []byte         // that the code gave both; borrowed until Run returns
 	Caller    bool           // we have dialled
-	Called    string         // whom, as typed; without the words of a code
 }
 
-// NewMet prepares the one call of a meeting. The other side is to be told HelloHash
-// and OwnZID; what it says is for ExpectHello, before Run.
+// An Announcement is how somebody will begin ZRTP.
+type Announcement struct {
+	HelloHash [32]byte // SHA-256 of the Hello
+	SSRC      uint32   // under which it comes
+	ZID       wire.ZID // that is in it
+}
+
+// NewMet prepares the one call of a meeting. Each side is to be told the other's
+// Announcement, for Expect, before Run.
 func NewMet(c Config, m Meeting) (*Endpoint, error) {
 	if len(m.Auxiliary) == 0 {
 		return nil, errors.New("call: a meeting without a secret")
 	}
-	c.Auxiliary, c.ByCode = m.Auxiliary, true
+	c.Auxiliary = m.Auxiliary
 	e, err := newEndpoint(c, m.Path)
 	if err != nil {
 		return nil, err
 	}
 	e.peers = []netip.AddrPort{m.Peer}
-	core := &core{conf: &e.conf, zid: e.ownZID(), path: m.Path, met: true, caller: m.Caller, called: m.Called}
+	core := &core{conf: &e.conf, zid: e.ownZID(), path: m.Path, met: true, caller: m.Caller}
 	if m.Caller {
 		core.peers = e.peers
 	} else {
 		core.remote = m.Peer
 	}
-	if m.PeerZID != nil && *m.PeerZID == core.zid && c.Cache != nil {
+	if m.Announced != nil && m.Announced.ZID == core.zid && c.Cache != nil {
 		// Our own installation: one of the two has to say another ZID.
 		if err := core.anonymous(); err != nil {
 			return nil, err
@@ -60,21 +67,39 @@ func NewMet(c Config, m Meeting) (*Endpoint, error) {
 	if core, err = newCore(core); err != nil {
 		return nil, err
 	}
+	for m.Announced != nil && m.Announced.SSRC == core.ssrc {
+		if err := core.newSession(); err != nil {
+			return nil, err
+		}
+	}
 	e.met = core
 	return e, nil
 }
 
-// HelloHash is the SHA-256 of the Hello that a call of two who have met begins with.
-func (e *Endpoint) HelloHash() [32]byte { return e.met.session.HelloHash() }
+// Announce is for the other side.
+func (e *Endpoint) Announce() Announcement {
+	return Announcement{e.met.session.HelloHash(), e.met.ssrc, e.met.zid}
+}
 
-// OwnZID is the ZID in that Hello.
-func (e *Endpoint) OwnZID() wire.ZID { return e.met.zid }
-
-// ExpectHello has all Hellos dropped but that of the hash.
-func (e *Endpoint) ExpectHello(hash [32]byte) { e.met.session.ExpectHello(hash) }
+// Expect takes the other side's. Errors: ErrStranger with Config.KnownOnly, and one for
+// an SSRC that is ours.
+func (e *Endpoint) Expect(a Announcement) error {
+	switch {
+	case e.conf.KnownOnly && !e.knows(time.Now(), a.ZID):
+		return ErrStranger
+	case a.SSRC == e.met.ssrc:
+		return ErrNotMet
+	}
+	e.met.announced = a
+	e.met.session.Expect(a.HelloHash, a.SSRC)
+	return nil
+}
 
 // rerouted is told by which way packets go from now on.
 func (c *core) rerouted(way PathChanged) {
+	if way == c.way {
+		return
+	}
 	c.way = way
 	if c.phase == ringing || c.phase == talking {
 		c.tell(way)
@@ -90,6 +115,15 @@ func (c *core) seen() netip.AddrPort {
 	return c.remote
 }
 
-// ErrCodeSecret is the Err of an Ended: whoever answered by a call code does not know
-// what it gave.
-var ErrCodeSecret = errors.New("the other side does not have the secret that the call code gave: somebody may be in between")
+// hasCodeSecret tells whether the peer has what a call code gave both sides.
+func (c *core) hasCodeSecret() bool { return c.met && c.security.Auxiliary == "match" }
+
+var (
+	// ErrCodeSecret is the Err of an Ended: whoever answered by a call code does not
+	// have what it gave.
+	ErrCodeSecret = errors.New("the other side does not have the secret that the call code gave: somebody may be in between")
+	// ErrStranger: nobody who is not known is answered.
+	ErrStranger = errors.New("somebody who is not known has called by a code")
+	// ErrNotMet is the Err of an Ended as well.
+	ErrNotMet = errors.New("what comes by the way that was found is not from the one who was met")
+)

@@ -1,15 +1,18 @@
 package call
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"securecall/crypto/zrtp"
+	"securecall/crypto/zrtp/wire"
 	"securecall/nat"
 )
 
@@ -36,11 +39,12 @@ func (p *pipe) ReadPacket(b []byte) (int, netip.AddrPort, error) {
 
 func (p *pipe) WritePacket(b []byte, _ netip.AddrPort) error { return p.Path.WritePacket(b, p.peer) }
 
-// meet has both sides of w met; edit changes what they know of each other.
-func (w *world) meet(edit func(alice, bob *Meeting)) {
+// meet has both sides of w met; edit changes what they know of each other, lies what Bob
+// announces.
+func (w *world) meet(edit func(alice, bob *Meeting), lies ...func(bob *Announcement)) {
 	w.t.Helper()
 	secret := []byte("what the code gave both of them.")
-	meetings := [2]Meeting{{Caller: true, Called: "call code 48"}, {}}
+	meetings := [2]Meeting{{Caller: true}, {}}
 	sides := [2]*side{&w.alice, &w.bob}
 	for i, s := range sides {
 		routes := make(chan PathChanged, 1)
@@ -53,19 +57,25 @@ func (w *world) meet(edit func(alice, bob *Meeting)) {
 		edit(&meetings[0], &meetings[1])
 	}
 	var es [2]*Endpoint
-	for i := range sides {
-		i = 1 - i // the callee first, whose ZID the caller then knows
+	for _, i := range []int{1, 0} { // the callee first, of whom the caller then knows
 		var err error
 		if es[i], err = NewMet(sides[i].conf, meetings[i]); err != nil {
 			w.t.Fatal(err)
 		}
-		if i == 1 && meetings[0].PeerZID == nil {
-			zid := es[1].OwnZID()
-			meetings[0].PeerZID = &zid
+		announced := es[i].Announce()
+		meetings[0].Announced = &announced
+	}
+	for i := range es {
+		a := es[1-i].Announce()
+		if i == 0 {
+			for _, lie := range lies {
+				lie(&a)
+			}
+		}
+		if err := es[i].Expect(a); err != nil {
+			w.t.Fatal(err)
 		}
 	}
-	es[0].ExpectHello(es[1].HelloHash())
-	es[1].ExpectHello(es[0].HelloHash())
 	w.alice.start(es[0])
 	w.bob.start(es[1])
 }
@@ -81,7 +91,7 @@ func TestMet(t *testing.T) {
 			if ended := s.result(t); ended.Reason != ReasonNormal || ended.Duration < 2*time.Second {
 				t.Errorf("ended: %+v", ended)
 			}
-			if secured := await[Secured](t, s); !secured.Code || secured.Verified || secured.Remote == stands {
+			if secured := await[Secured](t, s); !secured.ByCode || secured.Auxiliary != "match" || secured.Verified || secured.Remote == stands {
 				t.Errorf("secured: %+v", secured)
 			}
 			if path := await[PathChanged](t, s); path.Kind != "punched" || path.Remote == stands {
@@ -126,6 +136,8 @@ func TestMetWithoutTheSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 3)
 		defer w.stop()
+		w.alice.conf.Cache = home(t, filepath.Join(t.TempDir(), "alice"))
+		w.bob.conf.Cache = home(t, filepath.Join(t.TempDir(), "bob"))
 		w.meet(func(alice, _ *Meeting) { alice.Auxiliary = []byte("what somebody in between gave one") })
 		for _, s := range []*side{&w.alice, &w.bob} {
 			if ended := s.result(t); ended.Reason != ReasonKeys || !errors.Is(ended.Err, ErrCodeSecret) {
@@ -136,8 +148,8 @@ func TestMetWithoutTheSecret(t *testing.T) {
 					t.Errorf("told: %v", s.names())
 				}
 			}
-			if secured, ok := find[Secured](s); ok && secured.Code {
-				t.Error("secured by the code")
+			if list, err := s.conf.Cache.List(); err != nil || len(list) != 0 {
+				t.Errorf("remembered: %v, %v", list, err)
 			}
 		}
 	})
@@ -157,13 +169,21 @@ func TestMetAndAnotherHello(t *testing.T) {
 			s.path = w.net.Path(s.addr)
 			ways[i] = &pipe{s.path, sides[1-i].addr, make(chan PathChanged, 1)}
 		}
+		var es [2]*Endpoint
 		for i, s := range sides {
 			e, err := NewMet(s.conf, Meeting{Path: ways[i], Peer: stands, Auxiliary: secret, Caller: i == 0})
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.ExpectHello([32]byte{1}) // the other one's is not that
-			s.start(e)
+			es[i] = e
+		}
+		for i, s := range sides {
+			a := es[1-i].Announce()
+			a.HelloHash[0]++ // the other one's is not that
+			if err := es[i].Expect(a); err != nil {
+				t.Fatal(err)
+			}
+			s.start(es[i])
 		}
 		for _, s := range sides {
 			if ended := s.result(t); ended.Reason != ReasonKeys || ended.Stats.Dropped[string(zrtp.DropHelloHash)] == 0 {
@@ -189,7 +209,7 @@ func TestMetOurselves(t *testing.T) {
 		if ended := w.alice.result(t); ended.Reason != ReasonNormal {
 			t.Errorf("ended: %+v", ended)
 		}
-		if secured := await[Secured](t, &w.alice); !secured.Itself || !secured.Code {
+		if secured := await[Secured](t, &w.alice); !secured.Itself || secured.Auxiliary != "match" {
 			t.Errorf("secured: %+v", secured)
 		}
 	})
@@ -200,4 +220,95 @@ func TestNewMetWithoutASecret(t *testing.T) {
 	if _, err := NewMet(w.alice.conf, Meeting{Path: &pipe{}, Peer: stands}); err == nil {
 		t.Error("there is a call by code without a secret")
 	}
+}
+
+// One datagram that anybody who sees the packets can make ends no call: a Hello under our
+// own SSRC, and the peer's true one under another.
+func TestMetAndStraySSRC(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 8)
+			defer w.stop()
+			w.alice.conf.Duration = time.Second
+			w.meet(func(alice, _ *Meeting) {
+				alice.Path = &mirror{pipe: alice.Path.(*pipe), own: own}
+			})
+			for _, s := range []*side{&w.alice, &w.bob} {
+				if ended := s.result(t); ended.Reason != ReasonNormal {
+					t.Errorf("own %v: ended: %+v", own, ended)
+				}
+			}
+		})
+	}
+}
+
+// mirror puts a Hello of somebody else before the first packet of the peer: under the SSRC of
+// what we have sent last (own), or the peer's own Hello under one more.
+type mirror struct {
+	*pipe
+	own   bool
+	mu    sync.Mutex
+	ssrc  uint32
+	next  []byte
+	since int
+}
+
+func (m *mirror) WritePacket(b []byte, to netip.AddrPort) error {
+	m.mu.Lock()
+	if isHello(b) {
+		m.ssrc = ssrcOf(kindZRTP, b)
+	}
+	m.mu.Unlock()
+	return m.pipe.WritePacket(b, to)
+}
+
+func (m *mirror) ReadPacket(b []byte) (int, netip.AddrPort, error) {
+	if m.next != nil {
+		n := copy(b, m.next)
+		m.next = nil
+		return n, stands, nil
+	}
+	n, from, err := m.pipe.ReadPacket(b)
+	if err != nil || m.since > 0 || !isHello(b[:n]) {
+		return n, from, err
+	}
+	m.since++
+	m.next = bytes.Clone(b[:n])
+	p, err := wire.ParsePacket(b[:n])
+	if err != nil {
+		return n, from, err
+	}
+	ssrc := p.SSRC + 1
+	if m.own {
+		m.mu.Lock()
+		ssrc = m.ssrc
+		m.mu.Unlock()
+	}
+	return copy(b, wire.AppendPacket(nil, p.Seq, ssrc, bytes.Clone(p.Message))), from, nil
+}
+
+// With --accept known a code lets nobody in who is not known, however often he tries.
+func TestMetByAStranger(t *testing.T) {
+	w := newWorld(t, 9)
+	w.bob.conf.Cache, w.bob.conf.KnownOnly = home(t, filepath.Join(t.TempDir(), "bob")), true
+	e, err := NewMet(w.bob.conf, Meeting{Path: &pipe{}, Peer: stands, Auxiliary: []byte("what the code gave both of them.")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Expect(Announcement{ZID: wire.ZID{1}, SSRC: 1}); !errors.Is(err, ErrStranger) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// Who announces one ZID and says another does not get the better of what is remembered.
+func TestMetAndAnotherZID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		defer w.stop()
+		w.alice.conf.Cache = home(t, filepath.Join(t.TempDir(), "alice"))
+		w.meet(nil, func(bob *Announcement) { bob.ZID[0]++ })
+		if ended := w.alice.result(t); ended.Reason != ReasonKeys || !errors.Is(ended.Err, ErrNotMet) {
+			t.Errorf("ended: %+v", ended)
+		}
+	})
 }

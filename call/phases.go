@@ -27,6 +27,8 @@ func (c *core) failed(now time.Time, f zrtp.Failed) {
 		return
 	}
 	switch {
+	case c.met && f.Peer:
+		c.end(now, ReasonKeys, fmt.Errorf("%w: %w", ErrBrokenOff, f.Err))
 	case c.met: // the other side waits for the Hello that it was told of, and no other
 		c.end(now, ReasonKeys, f.Err)
 	case f.Code == wire.ErrorSSRCCollision && c.caller && c.restarts < maxRestarts,
@@ -157,6 +159,11 @@ func (c *core) anonymous() error {
 // somebody may have said our own ZID to make us forget the peer. Then the peer
 // says another now, and we go on as if nothing had been.
 func (c *core) greet(now time.Time, h zrtp.PeerHello) {
+	if c.met && h.ZID != c.announced.ZID {
+		// What was announced decided whether it is our own installation.
+		c.end(now, ReasonKeys, ErrNotMet)
+		return
+	}
 	c.greeted, c.client, c.peerSSRC = true, h.Client, h.SSRC
 	c.greetedAt = now
 	if c.caller {
@@ -228,7 +235,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		Verified:     k.Verified && !c.unexpected(),
 		PeerVerified: k.PeerV && k.Continuity == zrtp.Matched,
 		Auxiliary:    [...]string{zrtp.None: "none", zrtp.Matched: "match", zrtp.Mismatch: "mismatch"}[k.Auxiliary],
-		Code:         c.conf.ByCode && k.Auxiliary == zrtp.Matched,
+		ByCode:       c.met,
 		Discloses:    k.PeerD,
 		Itself:       c.own,
 		PeerClient:   k.Client,
@@ -416,7 +423,6 @@ var ErrBrokenOff = errors.New("the other side, or somebody in its name, has brok
 var (
 	errTried   = errors.New("the key agreement was broken off again and again when the other side could know the words: somebody may be trying for the same ones")
 	errNotZRTP = errors.New("something answers there, but not with ZRTP")
-	errNotMet  = errors.New("what comes by the way that was found is not from the one who was met")
 	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
 	errRang    = errors.New("it rang here for two minutes, and nobody answered")
 	errLost    = errors.New("nothing was heard from the other side for 30 seconds")
@@ -432,8 +438,8 @@ func (c *core) timeout(now time.Time) {
 	case !c.caller && c.session.Begun() && !c.extended && !c.hurried:
 		c.extended = true // past Hello: it gets the rest of the time
 		c.at[timerTimeout] = now.Add(halfOpenLimit - helloLimit)
-	case c.met && (c.foreign || c.greeted):
-		c.end(now, ReasonKeys, errNotMet)
+	case c.met && c.foreign && !c.greeted:
+		c.end(now, ReasonKeys, ErrNotMet)
 	case c.broken != nil && !c.session.Begun():
 		c.end(now, ReasonKeys, c.broken)
 	case c.greeted:

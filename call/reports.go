@@ -182,10 +182,13 @@ func (c *core) hear(now time.Time, m message) {
 	case wordLosses:
 		c.hearLosses(now, m.body)
 		return
-	case wordFollows:
+	case wordFollows, wordChallenge, wordResponse:
 		if c.met {
 			return // its path follows it
 		}
+	}
+	switch m.word {
+	case wordFollows:
 		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
 		c.roam.able = true
 		return

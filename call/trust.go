@@ -26,9 +26,6 @@ const (
 	RequireCode                   // authenticated by a call code
 )
 
-// ByCode tells whether it takes a call code.
-func (r Requirement) ByCode() bool { return r == RequireCode }
-
 // maxWrong is how many comparisons of the SAS may fail.
 const maxWrong = 3
 
@@ -137,16 +134,17 @@ func (c *core) decide(now time.Time) bool {
 	if !c.caller {
 		word = wordDeclined
 	}
+	needsContinuity := c.conf.Require == RequireContinuity || c.conf.Require == RequireVerified
 	switch {
-	case c.conf.ByCode && !c.security.Code:
+	case c.met && !c.hasCodeSecret():
 		c.leave(now, ReasonKeys, word, ErrCodeSecret)
 		return false
-	case t.doubt && (!c.conf.Attended || c.conf.KnownOnly || c.conf.Require > RequireNothing):
+	case t.doubt && (!c.conf.Attended || c.conf.KnownOnly || needsContinuity):
 		c.leave(now, ReasonKeysChanged, word, errKeysChanged)
 		return false
-	case (c.conf.Require == RequireContinuity || c.conf.Require == RequireVerified) && c.security.Continuity != "match",
+	case needsContinuity && c.security.Continuity != "match",
 		c.conf.Require == RequireVerified && !c.security.Verified,
-		c.conf.Require == RequireCode && !c.security.Code,
+		c.conf.Require == RequireCode && !c.hasCodeSecret(),
 		c.conf.KnownOnly && c.security.Continuity != "match":
 		c.leave(now, ReasonRequire, word, errRequire)
 		return false
@@ -180,6 +178,9 @@ func (c *core) keep(now time.Time) {
 	t := &c.trust
 	if c.security.Continuity == "mismatch" && !t.verified || t.kept || c.conf.Cache == nil || c.own {
 		return
+	}
+	if c.met && !c.hasCodeSecret() {
+		return // whoever it is, it is not the one with the code
 	}
 	t.kept = true
 	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Two hosts behind each pair of networks (scripts/netns/nets.sh has their kinds),
-# and a TURN server: a table of whether they reach each other directly or by the
-# relay, and how fast. Checks that it is directly wherever that is possible.
-# Then two hosts behind one router, relay only, and a router that maps ports.
+# Two people behind each pair of networks (scripts/netns/nets.sh has their kinds) call
+# by a code, through securecall rendezvous: a table of whether they reach each other
+# directly or by its relay, and of the time from dial to secured. Checks that it is
+# directly wherever that is possible, and that each hears the other. Then one of them
+# moves to another network in mid-call. And the parts alone, with coturn: two hosts
+# behind one router, relay only, what a NAT does, and a router that maps ports.
 # Needs root, iproute2, nftables, coturn, miniupnpd, openssl. Leaves nothing behind. KINDS
 # chooses the kinds.
 . "$(dirname "$0")/lib.sh"
@@ -17,8 +19,14 @@ clean() {
 }
 trap clean EXIT
 
+[[ -x securecall ]] || scripts/build.sh
 go build -o "$work" ./scripts/netns/punch ./scripts/netns/mapped
 build
+
+(exec ip netns exec "$(ns pub)" "$ROOT/securecall" rendezvous --no-tls --bind "[::]:8080" --turn-bind "[::]:3479" \
+	--turn-public 203.0.113.9,2001:db8::9 >"$work/rendezvous" 2>&1) &
+pids+=($!)
+await 5 grep -qs "the meeting point is open" "$work/rendezvous" || { cat "$work/rendezvous" && exit 1; }
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=relay \
 	-addext "subjectAltName=IP:203.0.113.9,IP:2001:db8::9" -keyout "$work/key" -out "$work/cert" 2>/dev/null
@@ -62,6 +70,62 @@ reach() {
 	fi
 }
 
+# listens KIND and dials KIND FLAGS...: host b, and host a with b's code, securecall each,
+# its events in $work/b and $work/a, its pid in $listener and $dialer.
+listens() {
+	rm -f "$work"/[ab]
+	(exec ip netns exec "$(ns hb)" "$ROOT/securecall" listen --ephemeral --json --via "ws://$(server "$1"):8080" --accept all --once \
+		--require code --mic tone:440 --speaker "$work/b.wav" >"$work/b" 2>&1) &
+	listener=$! pids+=($!)
+	await 5 told "$work/b" listening || cat "$work/b"
+}
+dials() {
+	(exec ip netns exec "$(ns ha)" "$ROOT/securecall" dial --ephemeral --json --via "ws://$(server "$1"):8080" --timeout 10s \
+		--require code --mic tone:440 --speaker "$work/a.wav" "${@:2}" "$(field "$work/b" listening code)" >"$work/a" 2>&1) &
+	dialer=$! pids+=($!)
+}
+
+# sounds FILE: is there anything but silence in it?
+sounds() { (($(tail -c +45 "$1" | tr -d '\0' | wc -c) > 1000)); }
+
+# between FILE EVENT EVENT: ms.
+between() { awk -v a="$(when "$1" "$2")" -v b="$(when "$1" "$3")" 'BEGIN { printf "%.0f", 1000 * (b - a) }'; }
+
+# call A B: $kind and $ms of a call by code.
+call() {
+	listens "$2"
+	dials "$1" --duration 400ms
+	reap "$dialer"
+	kind=failed ms=0
+	if ((status != 0)) || ! sounds "$work/a.wav"; then
+		echo "$1 and $2:" && cat "$work/a" "$work/b"
+		end "$listener"
+		return
+	fi
+	reap "$listener"
+	((status == 0)) && sounds "$work/b.wav" || return 0
+	kind=$(field "$work/a" path kind) ms=$(between "$work/a" dialing secured)
+}
+
+# moves KIND: a is in mid-call, and moves to a network of another kind.
+moves() {
+	network a apdf
+	network b apdf
+	listens apdf
+	dials apdf
+	await 5 told "$work/b" answered || { cat "$work/a" "$work/b" && return; }
+	sleep 3 # so long that something is missed when it stops
+	network a "$1"
+	sleep 6
+	kill -INT "$dialer"
+	reap "$dialer"
+	local first=$status gap
+	reap "$listener"
+	gap=$(field "$work/b" ended concealed_ms)
+	check "from apdf to $1 in mid-call: $(field "$work/b" path kind) from $(field "$work/b" path remote), $gap ms not heard, both end with $first and $status" \
+		eval "is $gap '<' 3000 && test '$first $status' = '0 0' && (($(grep -c '"event":"path"' "$work/b") > 1))"
+}
+
 read -ra kinds <<<"${KINDS:-open eif adf apdf sym cgn noudp v6}"
 rows=()
 for i in "${!kinds[@]}"; do
@@ -72,14 +136,16 @@ for i in "${!kinds[@]}"; do
 		if possible "${kinds[i]}" "${kinds[j]}"; then want=direct; fi
 		network a "${kinds[i]}"
 		network b "${kinds[j]}"
-		reach "${kinds[i]}" "${kinds[j]}"
+		call "${kinds[i]}" "${kinds[j]}"
 		row+=$(printf '%16s' "$kind $ms")
 		got=$kind
 		if [[ $kind == punched ]]; then got=direct; fi
-		check "${kinds[i]} and ${kinds[j]}: $kind, $ms ms ($from to $to)" test "$got" = "$want"
+		check "${kinds[i]} and ${kinds[j]}: $kind, secured in $ms ms" test "$got" = "$want"
 	done
 	rows+=("$row")
 done
+
+for kind in open cgn sym; do moves $kind; done
 
 together apart
 reach apdf apdf
@@ -143,6 +209,15 @@ for protocol in PCP NAT-PMP UPnP; do
 	left=$(within ra nft list chain inet filter prerouting_miniupnpd | grep -c "dnat" || true)
 	check "$protocol: given back, $left mappings are left" test "$left" = 0
 done
+
+(exec ip netns exec "$(ns ha)" "$ROOT/securecall" listen --ephemeral --json --map --accept all --echo >"$work/b" 2>&1) &
+listener=$! pids+=($!)
+await 10 told "$work/b" listening || cat "$work/b"
+check "listen --map: $(sed -n 's/.*"addrs":\["\([^"]*\)".*/\1/p' "$work/b")" grep -q '"addrs":\["8.8.8.8:' "$work/b"
+kill -INT "$listener"
+reap "$listener"
+left=$(within ra nft list chain inet filter prerouting_miniupnpd | grep -c "dnat" || true)
+check "ends with $status, and $left mappings are left" test "$status $left" = "0 0"
 
 echo
 printf '%-6s' "ms"

@@ -68,7 +68,14 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return p.fail(err)
 	}
+	if code == nil && s.mapPort {
+		return p.fail(usagef("listen --map, or call by a code", "--map is for being called: nobody calls a dialler"))
+	}
 	if code != nil {
+		// Better now than when the code is used up.
+		if err := s.checkSound(); err != nil {
+			return p.fail(err)
+		}
 		return p.run(c.Context, meet.NewDialer(s.config(q, p.tty != nil), s.meeting(), *code), q)
 	}
 	path, peers, err := reach(c.Context, s.bind, host)

@@ -32,6 +32,7 @@ type settings struct {
 	timeout       time.Duration
 	via           *rendezvous.Address
 	relayOnly     bool
+	mapPort       bool
 	algorithms    zrtp.Algorithms
 	json          bool
 	quiet         bool
@@ -68,6 +69,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 			Usage: "how much sound a packet holds: `D` is 20ms, or 10ms for less delay at twice the packets",
 		},
 		&ucli.StringFlag{Name: "via", Usage: "meet by a call code, through the meeting point `SERVER`: HOST[:PORT], or ws://HOST[:PORT] without TLS"},
+		toggle("map", "ask the router to forward a port to us (PCP, NAT-PMP, UPnP): for listen, or with --via"),
 		toggle("relay-only", "with --via: never a direct path, so that the other side does not learn where we are"),
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
@@ -137,6 +139,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 	if s.audioOnStdout && isTerminal(os.Stdout) {
 		return nil, usagef("pipe it on: securecall … | aplay -f S16_LE -r 8000", "--speaker - writes sound to stdout, and stdout is a terminal")
 	}
+	s.mapPort = c.Bool("map")
 	var err error
 	if s.via, s.relayOnly, err = readVia(c); err != nil {
 		return nil, err

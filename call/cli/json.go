@@ -172,7 +172,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		return []any{jsonSecured{
 			head: h, Role: e.Role, ZID: e.ZID, PeerName: printable(e.Contact), Hash: e.Hash, Cipher: e.Cipher, Auth: e.Auth,
 			KeyAgreement: e.KeyAgreement, SASType: e.SASType, SAS: e.SAS, Continuity: e.Continuity,
-			Verified: e.Verified, PeerVerified: e.PeerVerified, Code: e.Code, PeerClient: printable(e.PeerClient),
+			Verified: e.Verified, PeerVerified: e.PeerVerified, Code: e.ByCode && e.Auxiliary == "match", PeerClient: printable(e.PeerClient),
 			Aux: strings.TrimPrefix(e.Auxiliary, "none"), Discloses: e.Discloses, Itself: e.Itself, Attempts: e.Attempts,
 		}}
 	case call.KeyChanged:

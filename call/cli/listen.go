@@ -85,13 +85,8 @@ func listen(c *ucli.Context) error {
 		}
 	}
 	// Better now than when the first call comes.
-	if !s.echo {
-		if err := checkMic(s.mic); err != nil {
-			return p.fail(err)
-		}
-		if err := checkSpeaker(s.speaker); err != nil {
-			return p.fail(err)
-		}
+	if err := s.checkSound(); err != nil {
+		return p.fail(err)
 	}
 	if err := s.checkVia(s.via != nil); err != nil {
 		return p.fail(err)
@@ -103,7 +98,17 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return p.fail(err)
 	}
-	e, err := call.NewListener(s.config(q, p.tty != nil), path, nat.LocalAddrs(path.LocalAddr()))
+	addrs := nat.LocalAddrs(path.LocalAddr())
+	if s.mapPort {
+		port, err := mapPort(c.Context, path.LocalAddr(), q)
+		if err != nil {
+			path.Close()
+			return p.fail(err)
+		}
+		defer port.Close()
+		addrs = slices.Insert(addrs, 0, port.Mapping().External)
+	}
+	e, err := call.NewListener(s.config(q, p.tty != nil), path, addrs)
 	if err != nil {
 		path.Close()
 		return p.fail(err)
@@ -112,6 +117,18 @@ func listen(c *ucli.Context) error {
 }
 
 var errNobodyKnown = errors.New("--accept known, and nobody is known: nobody can call")
+
+// checkSound finds out, as far as that goes without a call, whether both ends of the sound
+// can be opened.
+func (s *settings) checkSound() error {
+	if s.echo {
+		return nil
+	}
+	if err := checkMic(s.mic); err != nil {
+		return err
+	}
+	return checkSpeaker(s.speaker)
+}
 
 // checkMic finds out, as far as that goes without a call, whether spec can be
 // opened. A device that is there is not: its light would go on.

@@ -39,7 +39,7 @@ func (s *settings) find(typed string) (host string, code *callcode.Code, err err
 		code, err := readCode(typed)
 		return "", code, err
 	}
-	if _, err := callcode.Parse(typed); err == nil {
+	if callcode.Looks(typed) {
 		return "", nil, usagef("--via SERVER names the meeting point that the other side's listen --via has; host: in front says that it is a host",
 			"that is a call code, and nothing says through which server")
 	}

@@ -19,6 +19,10 @@ const manyAttempts = 3
 // secured says the line that always tells the truth about security, and the
 // SAS so that it can be read aloud.
 func (s *screen) secured(e call.Secured) {
+	if e.ByCode && e.Auxiliary != "match" {
+		s.say(s.results, "%s", s.paint(red, "encrypted, but the other side does NOT have the secret of the call code"))
+		return // which ends the call
+	}
 	s.sas = e.SAS
 	s.say(s.results, "secured with %s · %s · %s · %s", s.whom(e), human(e.KeyAgreement), human(e.Cipher), s.standing(e))
 	words := s.paint(bold, strings.Join(strings.Fields(e.SAS), "  "))
@@ -47,10 +51,12 @@ func (s *screen) secured(e call.Secured) {
 	case e.PeerVerified:
 		s.say(s.talk, "  the other side has verified you")
 	}
-	switch e.Auxiliary {
-	case "match":
+	switch {
+	case e.ByCode:
+		s.say(s.talk, "  both sides have used the same call code")
+	case e.Auxiliary == "match":
 		s.say(s.talk, "  both sides have the secret of --secret-file")
-	case "mismatch":
+	case e.Auxiliary == "mismatch":
 		s.say(s.talk, "%s", s.paint(yellow, "  the other side does not have the secret of --secret-file: it proves nothing in this call"))
 	}
 	if e.Discloses {
@@ -100,6 +106,8 @@ func (s *screen) standing(e call.Secured) string {
 		return s.paint(red, "NOT the expected keys")
 	case e.Continuity == "match":
 		return s.paint(yellow, "the same as last time, not verified yet")
+	case e.ByCode:
+		return s.paint(yellow, "by the call code, words not compared yet")
 	}
 	return s.paint(yellow, "not verified yet")
 }

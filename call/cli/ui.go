@@ -14,12 +14,14 @@ import (
 	"securecall/call"
 	"securecall/crypto/zrtp"
 	"securecall/nat"
+	"securecall/nat/mapping"
 )
 
 // show tells of one event. id is 0 where it is about no call.
 func (s *screen) show(at time.Time, id int, e call.Event) {
 	switch e := e.(type) {
 	case call.Listening:
+		s.open = true
 		if e.Code != "" {
 			s.code(at, e)
 			break
@@ -183,7 +185,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	s.unprompt()
 	s.current, s.ringing, s.talking, s.muted, s.sas = 0, false, false, false, ""
 	s.guarded, s.changed, s.risk = false, false, false
-	if s.many {
+	if s.many && s.open {
 		s.wait(at, "waiting for a call")
 	} else {
 		s.done()
@@ -390,6 +392,8 @@ func diagnose(err error) diagnosis {
 		d.hint, d.status = "--nats nats://HOST:4222, or several with commas between them; is nats-server running there, with JetStream?", int(call.ReasonNotPossible)
 	case errors.As(err, &name):
 		d.hint, d.status = "check the spelling; no contact has that name either; an address such as 192.0.2.7 needs no name server", int(call.ReasonUnreachable)
+	case errors.Is(err, mapping.ErrNoGateway):
+		d.hint, d.status = "have the router forward the port by hand, or call by a code (--via)", int(call.ReasonNotPossible)
 	case errors.Is(err, nat.ErrAddress):
 		d.hint, d.status = "a peer is host, host:port or [v6]:port", statusUsage
 	case errors.Is(err, nat.ErrNoRoute):

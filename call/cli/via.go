@@ -37,9 +37,11 @@ func (s *settings) checkVia(byCode bool) error {
 		return usagef("--via SERVER names the meeting point that the other side has", "a call code, and nothing says through which server")
 	case byCode && s.auxiliary != nil:
 		return usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
+	case s.mapPort && s.relayOnly:
+		return usagef("leave one of them out", "--relay-only uses no port of the router's: there is nothing for --map")
 	case !byCode && s.relayOnly:
 		return usagef("call by a code: the other side says listen --via, and reads it to you", "--relay-only goes with a call code")
-	case !byCode && s.require.ByCode():
+	case !byCode && s.require == call.RequireCode:
 		return usagef("call by a code: the other side says listen --via, and reads it to you", "--require code could not hold without one")
 	}
 	return nil
@@ -47,7 +49,7 @@ func (s *settings) checkVia(byCode bool) error {
 
 // meeting is what package meet needs to know of the flags.
 func (s *settings) meeting() meet.Options {
-	return meet.Options{Server: *s.via, Bind: s.bind, RelayOnly: s.relayOnly}
+	return meet.Options{Server: *s.via, Bind: s.bind, RelayOnly: s.relayOnly, Map: s.mapPort}
 }
 
 func readCode(text string) (*callcode.Code, error) {
@@ -77,8 +79,11 @@ func meetingFailure(err error) (hint string, ok bool) {
 		{meet.ErrWrongCode, "it is used up: " + another + ", and check each word"},
 		{meet.ErrGuessed, "there is a new code; if it goes on, somebody is trying to get in"},
 		{meet.ErrLeft, "there is a new code"},
-		{meet.ErrGone, another},
+		{meet.ErrGone, "it may have been interrupted: try again with a new code"},
+		{meet.ErrOtherEnd, "both sides should have the same version of securecall"},
 		{meet.ErrBroken, "the server is not working as it should, or interferes: try another"},
+		{call.ErrStranger, "--accept ask answers anybody with the code; there is a new one"},
+		{call.ErrNotMet, "somebody is interfering: call again, through another server"},
 		{call.ErrCodeSecret, "do not trust this server; call again through another one"},
 		{punched.ErrNoRoute, "one of the two networks lets nothing through, and the meeting point has no relay that both reach"},
 		{rendezvous.ErrUnknown, "check the number, and that both sides have the same --via; or " + another},

@@ -72,14 +72,21 @@ type Dialer struct {
 
 // NewDialer prepares a call by a code.
 func NewDialer(c call.Config, o Options, code callcode.Code) *Dialer {
-	return &Dialer{o: o.withDefaults(), code: code, conf: c}
+	c, o = withDefaults(c, o)
+	return &Dialer{o: o, code: code, conf: c}
 }
 
-func (o Options) withDefaults() Options {
+func withDefaults(c call.Config, o Options) (call.Config, Options) {
 	if o.Rand == nil {
 		o.Rand = rand.Reader
 	}
-	return o
+	if c.OnEvent == nil {
+		c.OnEvent = func(int, call.Event) {}
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 30 * time.Second
+	}
+	return c, o
 }
 
 // Run meets the other side and drives the call until it has ended or ctx is
@@ -87,7 +94,9 @@ func (o Options) withDefaults() Options {
 func (d *Dialer) Run(ctx context.Context) call.Ended {
 	first := d.conf.EarlierCalls + 1
 	d.conf.OnEvent(first, call.Dialing{Peer: name(d.code), Server: d.o.Server.String()})
-	e, err := Dial(ctx, d.o, d.code, d.conf)
+	patient, cancel := context.WithTimeout(ctx, d.conf.Timeout)
+	defer cancel()
+	e, err := Dial(patient, d.o, d.code, d.conf)
 	if err != nil {
 		ended := call.Ended{Reason: reasonOf(err), Err: err}
 		if ctx.Err() != nil {
@@ -106,6 +115,8 @@ func reasonOf(err error) call.Reason {
 		bind   *nat.BindError
 	)
 	switch {
+	case errors.Is(err, ErrOtherEnd), errors.Is(err, call.ErrNotMet):
+		return call.ReasonKeys
 	case errors.As(err, &server), errors.Is(err, rendezvous.ErrLimit), errors.Is(err, rendezvous.ErrUnavailable), errors.Is(err, ErrBroken):
 		return call.ReasonServer
 	case errors.As(err, &bind):
@@ -126,12 +137,17 @@ type Listener struct {
 }
 
 // NewListener prepares to take calls by codes.
-func NewListener(c call.Config, o Options) *Listener { return &Listener{o: o.withDefaults(), conf: c} }
+func NewListener(c call.Config, o Options) *Listener {
+	c, o = withDefaults(c, o)
+	return &Listener{o: o, conf: c}
+}
 
-// The time until a meeting point that is not to be reached is tried again.
+// The time until a new code is made after one that brought no call, or a meeting point
+// that is not to be reached is tried again.
 const (
 	againFirst = time.Second
 	againMost  = 30 * time.Second
+	longWait   = time.Minute // after which it begins from the first again
 )
 
 // Run tells codes and drives the calls that they bring, until ctx is cancelled or, with
@@ -143,17 +159,21 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 		stopped.Reason = call.ReasonInterrupted
 	}
 	again := againFirst
-	for opened := false; ; {
-		m, err := Open(ctx, l.o)
+	for first := true; ; first = false {
+		began := time.Now()
+		e, err := l.next(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && e == nil:
 			return stopped
-		case err != nil && !opened:
+		case err != nil && first && isOurs(err):
 			ended := call.Ended{Reason: reasonOf(err), Err: err}
 			l.conf.OnEvent(l.conf.EarlierCalls+1, ended)
 			return ended
 		case err != nil:
-			l.conf.OnEvent(0, call.Fault{Err: err, Hint: "trying again; there will be a new code"})
+			l.conf.OnEvent(0, call.Fault{Err: err})
+			if time.Since(began) > longWait {
+				again = againFirst
+			}
 			select {
 			case <-ctx.Done():
 				return stopped
@@ -162,19 +182,7 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 			again = min(2*again, againMost)
 			continue
 		}
-		opened, again = true, againFirst
-		l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held})
-		e, err := m.Wait(ctx, l.conf)
-		switch {
-		case ctx.Err() != nil:
-			if e != nil {
-				e.Run(ctx) // which only closes it
-			}
-			return stopped
-		case err != nil:
-			l.conf.OnEvent(0, call.Fault{Err: err})
-			continue
-		}
+		again = againFirst
 		ended := l.run(ctx, e)
 		l.conf.EarlierCalls++
 		switch {
@@ -184,4 +192,28 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 			return stopped
 		}
 	}
+}
+
+// notOpen is why there is no code, and not what became of one.
+type notOpen struct{ error }
+
+func (n notOpen) Unwrap() error { return n.error }
+
+func isOurs(err error) bool {
+	var n notOpen
+	return errors.As(err, &n)
+}
+
+// next tells a code and waits for the call that it brings.
+func (l *Listener) next(ctx context.Context) (*call.Endpoint, error) {
+	m, err := Open(ctx, l.o)
+	if err != nil {
+		return nil, notOpen{err}
+	}
+	if ctx.Err() != nil {
+		m.Close()
+		return nil, ctx.Err()
+	}
+	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held})
+	return m.Wait(ctx, l.conf)
 }

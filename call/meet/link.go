@@ -1,8 +1,8 @@
 package meet
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -11,72 +11,92 @@ import (
 	"securecall/call"
 	"securecall/crypto/pake"
 	"securecall/nat"
+	"securecall/nat/mapping"
 	"securecall/nat/punched"
 	"securecall/nat/rendezvous"
 )
 
-// A link is two people on their way to each other: what they say through the
-// meeting point, and the way that is being found.
+// A link is two people on their way to each other, and then in a call.
 type link struct {
-	client  io.Closer // the connection to the meeting point
-	session conversation
+	o       Options
+	client  io.Closer    // the connection to the meeting point
+	session conversation // in which they have met
 	way     *way
 	caller  bool
-	found   chan struct{} // holds a token when there are candidates to send
+	found   chan struct{} // holds a token when there are candidates to tell
 
-	life     context.Context
-	end      context.CancelFunc
-	workers  sync.WaitGroup
-	gathered chan struct{} // closed when all servers have answered or will not
+	auxiliary, again []byte // that the code gave both
 
-	mu      sync.Mutex
-	channel *pake.Channel
+	life    context.Context // the call's
+	end     context.CancelFunc
+	talking context.Context // of the talk in which candidates are told
+	hush    context.CancelFunc
+	workers sync.WaitGroup
 }
 
-// A conversation is a *rendezvous.Session.
-type conversation interface {
-	Send(ctx context.Context, b []byte) error
-	Receive(ctx context.Context) ([]byte, error)
-	Close() error
-}
-
-// newLink opens the socket, and asks the meeting point's STUN and TURN where we are
-// to be found, while the two sides find out whether they have the same code.
-func (o Options) newLink(ctx context.Context, client io.Closer, session conversation, relays []rendezvous.Relay, caller bool) (*link, error) {
-	socket, err := nat.Listen(ctx, o.Bind)
-	if err != nil {
-		return nil, err
-	}
+// newLink asks the meeting point's STUN and TURN where the socket is to be found, while
+// the two sides find out whether they have the same code. It takes the socket over.
+func (o Options) newLink(ctx context.Context, socket nat.Path, client io.Closer, session conversation, relays []rendezvous.Relay, caller bool) (*link, error) {
 	l := &link{
-		client: client, session: session, caller: caller,
-		way:      &way{routes: make(chan call.PathChanged, 1)},
-		found:    make(chan struct{}, 1),
-		gathered: make(chan struct{}),
+		o: o, client: client, session: session, caller: caller,
+		way:   &way{routes: make(chan call.PathChanged, 1)},
+		found: make(chan struct{}, 1),
 	}
 	l.life, l.end = context.WithCancel(context.WithoutCancel(ctx))
-	c := punched.Config{
-		Path: socket, RelayOnly: o.RelayOnly, Controlling: caller,
+	l.talking, l.hush = context.WithCancel(l.life)
+	stun, turn := servers(relays)
+	var err error
+	l.way.Path, err = punched.New(punched.Config{
+		Path: socket, STUN: stun, TURN: turn, RelayOnly: o.RelayOnly, Controlling: caller,
 		OnRoute: l.way.turned,
 		OnLocal: func(punched.Description) { signal(l.found) },
 		Rand:    o.Rand,
-	}
-	for _, r := range relays {
-		server := net.JoinHostPort(r.Host, strconv.Itoa(int(r.Port)))
-		c.STUN = append(c.STUN, server)
-		for _, t := range []punched.Transport{punched.UDP, punched.TCP} {
-			c.TURN = append(c.TURN, punched.TURN{Server: server, Transport: t, Username: r.Username, Password: r.Password})
-		}
-	}
-	if l.way.Path, err = punched.New(c); err != nil {
+	})
+	if err != nil {
 		l.end()
 		return nil, err
 	}
 	l.way.over = l.end
+	if o.Map && !o.RelayOnly {
+		l.workers.Go(l.mapped)
+	}
 	l.workers.Go(func() {
-		defer close(l.gathered)
 		_ = l.way.Gather(l.life) // what was found is told by itself; without any of it there may be a way
 	})
 	return l, nil
+}
+
+// mapped has the router forward a port to our socket, until the call is over. Where it does
+// not, there may be another way.
+func (l *link) mapped() {
+	p, err := mapping.Open(l.life, mapping.Config{
+		Local: l.way.LocalAddr(),
+		OnChange: func(m mapping.Mapping) {
+			if m.External.IsValid() {
+				l.way.Map(m.External)
+			}
+		},
+		Rand: l.o.Rand,
+	})
+	if err != nil {
+		return
+	}
+	defer p.Close()
+	l.way.Map(p.Mapping().External)
+	<-l.life.Done()
+}
+
+// servers are the meeting point's relays as nat/punched has them. TCP is for networks
+// that let no UDP out.
+func servers(relays []rendezvous.Relay) (stun []string, turn []punched.TURN) {
+	for _, r := range relays {
+		server := net.JoinHostPort(r.Host, strconv.Itoa(int(r.Port)))
+		stun = append(stun, server)
+		for _, t := range []punched.Transport{punched.UDP, punched.TCP} {
+			turn = append(turn, punched.TURN{Server: server, Transport: t, Username: r.Username, Password: r.Password})
+		}
+	}
+	return stun, turn
 }
 
 func signal(c chan struct{}) {
@@ -93,187 +113,99 @@ func (l *link) close() {
 	_ = l.session.Close() // so that the other side knows that it was not the connection
 	l.client.Close()
 	l.workers.Wait()
+	l.forget()
+}
+
+// forget overwrites what the code gave.
+func (l *link) forget() {
+	clear(l.auxiliary)
+	clear(l.again)
 }
 
 // meet introduces both sides to each other, and waits until there is a way. The
 // callee is first: its ZID may be the caller's own.
-func (l *link) meet(ctx context.Context, conf call.Config, keys pake.Keys, called string) (*call.Endpoint, error) {
+func (l *link) meet(ctx context.Context, conf call.Config, keys pake.Keys) (*call.Endpoint, error) {
 	patient, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
-	var err error
-	if l.channel, err = pake.NewChannel(keys); err != nil {
+	t, err := newTalk(l.session, keys)
+	if err != nil {
 		return nil, err
 	}
-	m := call.Meeting{Path: l.way, Peer: punched.Peer, Auxiliary: append([]byte(nil), keys.Auxiliary[:]...), Caller: l.caller, Called: called}
+	l.auxiliary, l.again = bytes.Clone(keys.Auxiliary[:]), bytes.Clone(keys.Again[:])
+	e, err := l.introduce(patient, t, conf)
+	if err != nil {
+		t.close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, gone(err)
+	}
+	l.way.turned(l.way.Route())
+	l.linger(t)
+	return e, nil
+}
+
+func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.Endpoint, error) {
+	m := call.Meeting{Path: l.way, Peer: punched.Peer, Auxiliary: l.auxiliary, Caller: l.caller}
 	var peer introduction
+	var err error
 	if l.caller {
-		if peer, err = l.met(patient); err != nil {
+		if peer, err = met(ctx, t); err != nil {
 			return nil, err
 		}
-		m.PeerZID = &peer.zid
+		m.Announced = &peer.Announcement
 	}
 	e, err := call.NewMet(conf, m)
 	if err != nil {
 		return nil, err
 	}
-	us := introduction{e.HelloHash(), e.OwnZID(), l.way.Local()}
-	if err := l.send(patient, kindIntroduction, us.append(nil)); err != nil {
+	us := introduction{e.Announce(), l.way.Local()}
+	if err := t.say(ctx, kindIntroduction, us.append(nil)); err != nil {
 		return nil, err
 	}
-	l.workers.Go(l.trickle)
 	if !l.caller {
-		if peer, err = l.met(patient); err != nil {
+		if peer, err = met(ctx, t); err != nil {
 			return nil, err
 		}
 	}
-	e.ExpectHello(peer.helloHash)
-	if err := l.way.Begin(peer.where); err != nil {
+	if err := e.Expect(peer.Announcement); err != nil {
 		return nil, err
 	}
-	l.workers.Go(l.listen)
-	err = l.way.Connect(patient, peer.where)
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, punched.ErrNoRoute
-	}
-	l.way.turned(l.way.Route())
-	go l.linger()
-	return e, nil
+	return e, l.connect(ctx, t, peer.where)
 }
 
 // met is the other side's introduction.
-func (l *link) met(ctx context.Context) (introduction, error) {
-	for {
-		kind, body, err := l.receive(ctx)
-		switch {
-		case err != nil:
-			return introduction{}, err
-		case kind == kindIntroduction:
-			return parseIntroduction(body)
-		}
-	}
-}
-
-// trickle sends what candidates are found from now on.
-func (l *link) trickle() {
-	sent := 0
-	for {
-		select {
-		case <-l.life.Done():
-			return
-		case <-l.found:
-		}
-		d := l.way.Local()
-		if len(d.Candidates) == sent && !d.Complete {
-			continue
-		}
-		sent = len(d.Candidates)
-		if l.send(l.life, kindMore, d.Append(nil)) != nil {
-			return
-		}
-	}
-}
-
-// listen takes the other side's further candidates.
-func (l *link) listen() {
-	for {
-		kind, body, err := l.receive(l.life)
-		if err != nil {
-			return
-		}
-		if kind != kindMore {
-			continue
-		}
-		if d, err := punched.ParseDescription(body); err == nil {
-			l.way.Add(d)
-		}
-	}
-}
-
-// linger leaves the meeting point when there is nothing more to say there, or the call
-// is over.
-func (l *link) linger() {
-	late, cancel := context.WithTimeout(l.life, lingerTime)
-	defer cancel()
-	select {
-	case <-l.gathered:
-		<-late.Done() // the other side's last candidates
-	case <-late.Done():
-	}
-	l.end()
-	l.client.Close()
-	l.workers.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.channel.Close()
-}
-
-func (l *link) send(ctx context.Context, kind byte, body []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	sealed, err := l.channel.Seal(nil, append([]byte{kind}, body...))
+func met(ctx context.Context, t *talk) (introduction, error) {
+	body, err := t.hearKind(ctx, kindIntroduction)
 	if err != nil {
+		return introduction{}, err
+	}
+	return parseIntroduction(body)
+}
+
+// connect looks for a way to where the other side is, while both tell each other of
+// more candidates.
+func (l *link) connect(ctx context.Context, t *talk, where punched.Description) error {
+	if err := l.way.Begin(where); err != nil {
 		return err
 	}
-	return l.session.Send(ctx, sealed)
-}
-
-// receive is the next message that opens. What does not open was altered or put in by
-// the meeting point.
-func (l *link) receive(ctx context.Context) (kind byte, body []byte, err error) {
-	for range maxNonsense {
-		sealed, err := l.session.Receive(ctx)
-		if err != nil {
-			return 0, nil, err
-		}
-		l.mu.Lock()
-		plain, err := l.channel.Open(nil, sealed)
-		l.mu.Unlock()
-		if err == nil && len(plain) > 0 {
-			return plain[0], plain[1:], nil
-		}
-		if errors.Is(err, pake.ErrClosed) {
-			return 0, nil, err
-		}
+	talking := l.talking
+	l.workers.Go(func() { t.trickle(talking, l.way.Path, l.found) })
+	l.workers.Go(func() { t.listen(talking, l.way.Path) })
+	if l.way.Connect(ctx, where) != nil {
+		return punched.ErrNoRoute
 	}
-	return 0, nil, ErrBroken
+	return nil
 }
 
-// A way is a punched path as a call wants it.
-type way struct {
-	*punched.Path
-	routes chan call.PathChanged
-	over   func()
+// linger ends a talk when there is a way, and time enough for the last candidates.
+func (l *link) linger(t *talk) {
+	late, cancel := context.WithTimeout(l.talking, lingerTime)
+	hush := l.hush
+	go func() {
+		defer cancel()
+		<-late.Done()
+		hush()
+		t.close()
+	}()
 }
-
-// Routes implements call.Router.
-func (w *way) Routes() <-chan call.PathChanged { return w.routes }
-
-// Close implements nat.Path.
-func (w *way) Close() error {
-	w.over()
-	return w.Path.Close()
-}
-
-// turned tells of a way; one that was not taken yet is forgotten.
-func (w *way) turned(r punched.Route) {
-	if r.Kind == punched.None {
-		return // the call waits for another, and ends where none comes
-	}
-	next := call.PathChanged{Kind: r.Kind.String(), Local: r.Local, Remote: r.Remote}
-	for {
-		select {
-		case w.routes <- next:
-			return
-		default:
-		}
-		select {
-		case <-w.routes:
-		default:
-		}
-	}
-}
-
-var _ call.Router = (*way)(nil)

@@ -3,8 +3,7 @@
 // the other one joins with it. What then goes through the meeting point:
 //
 //	caller                         callee
-//	  |<------- pake share ----------|
-//	  |-------- pake share --------->|
+//	  |<------ shares of both ------>|  of the key exchange (crypto/pake)
 //	  |-------- confirmation ------->|  a wrong guess is known here
 //	  |<------- confirmation --------|
 //	  |<------- introduction --------|  sealed from here on
@@ -33,10 +32,13 @@ import (
 	"securecall/call"
 	"securecall/crypto/callcode"
 	"securecall/crypto/pake"
+	"securecall/nat"
 	"securecall/nat/rendezvous"
 )
 
 const (
+	// answerTime is for the meeting point to answer.
+	answerTime = 15 * time.Second
 	// agreeTime is for the other end, once it has joined, to show that it knows the
 	// code. It is a machine, and has typed it already.
 	agreeTime = 10 * time.Second
@@ -56,11 +58,12 @@ var (
 	// ErrLeft is Wait's: somebody has joined and gone, or said nothing that makes
 	// sense. The code is used up.
 	ErrLeft = errors.New("somebody has used your code's number and said nothing more")
-	// ErrGone is Dial's: whoever waited says nothing.
-	ErrGone = errors.New("whoever waited with that code does not answer")
-	// ErrBroken: what the other end says, or the meeting point in between, makes no
-	// sense.
+	// ErrGone: the other side said nothing more before there was a way to it.
+	ErrGone = errors.New("the other side does not go on")
+	// ErrBroken: what the meeting point delivers makes no sense.
 	ErrBroken = errors.New("what comes through the meeting point makes no sense")
+	// ErrOtherEnd: what the other side has sealed makes no sense.
+	ErrOtherEnd = errors.New("the other side says what this program does not understand")
 )
 
 // Options are how to meet. They may be used again.
@@ -69,57 +72,84 @@ type Options struct {
 	TLS       *tls.Config    // nil: the certificates that the system trusts
 	Bind      netip.AddrPort // of the call's UDP socket
 	RelayOnly bool           // not one packet goes to the other side but by a relay
-	Rand      io.Reader
+	Map       bool           // ask the router to forward a port to that socket
+	Rand      io.Reader      // nil: crypto/rand's; else for several goroutines
+}
+
+// answers gives what is asked of a server some time.
+func (o Options) answers(ctx context.Context, ask func(context.Context) error) error {
+	patient, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	err := ask(patient)
+	if err != nil && patient.Err() != nil && ctx.Err() == nil {
+		return &rendezvous.ServerError{Server: o.Server.String(), Kind: rendezvous.ErrUnreachable, Err: errors.New("it does not answer")}
+	}
+	return err
+}
+
+// gone is an error of a conversation as the other side's absence, where it is that.
+func gone(err error) error {
+	var server *rendezvous.ServerError
+	switch {
+	case errors.As(err, &server): // our own connection
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), errors.Is(err, rendezvous.ErrLost), errors.Is(err, context.DeadlineExceeded):
+		return ErrGone
+	}
+	return err
 }
 
 // Dial joins with a code, and returns the call, ready to Run. Errors: those of
-// nat/rendezvous, ErrWrongCode, ErrBroken, punched.ErrNoRoute. With any but the first
-// ones the code is used up.
+// nat/rendezvous, ErrWrongCode, ErrGone, ErrBroken, ErrOtherEnd, punched.ErrNoRoute, a
+// *nat.BindError. With any but the first and the last the code is used up.
 func Dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
+	socket, err := nat.Listen(ctx, o.Bind)
+	if err != nil {
+		return nil, err
+	}
 	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
 	if err != nil {
+		socket.Close()
 		return nil, err
 	}
-	session, err := client.Join(ctx, code.Mailbox())
+	var session *rendezvous.Session
+	err = o.answers(ctx, func(ctx context.Context) (err error) {
+		session, err = client.Join(ctx, code.Mailbox())
+		return err
+	})
+	if err != nil {
+		socket.Close()
+		client.Close()
+		return nil, err
+	}
+	l, err := o.newLink(ctx, socket, client, session, session.Relays, true)
 	if err != nil {
 		client.Close()
 		return nil, err
 	}
-	l, err := o.newLink(ctx, client, session, session.Relays, true)
-	if err != nil {
-		client.Close()
-		return nil, err
-	}
-	e, err := l.dial(ctx, o, code, conf)
+	e, err := l.dial(ctx, code, conf)
 	if err != nil {
 		l.close()
+		return nil, err
 	}
-	return e, err
+	go newFollower(l, client).run()
+	return e, nil
 }
 
-func (l *link) dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
+func (l *link) dial(ctx context.Context, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
 	agreeing, cancel := context.WithTimeout(ctx, agreeTime)
 	defer cancel()
-	keys, spent, err := agree(agreeing, l.session, pake.A, code, o.Rand)
+	keys, spent, err := agree(agreeing, l.session, pake.A, code, l.o.Rand)
 	defer keys.Clear()
-	var server *rendezvous.ServerError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, pake.ErrCode), spent && errors.Is(err, io.EOF):
 		return nil, ErrWrongCode // the other side closes after a wrong confirmation
-	case errors.As(err, &server): // our own connection
-		return nil, err
-	case errors.Is(err, io.EOF), errors.Is(err, rendezvous.ErrLost), errors.Is(err, context.DeadlineExceeded):
-		return nil, ErrGone
 	case err != nil:
-		return nil, err
+		return nil, gone(err)
 	}
-	return l.meet(ctx, conf, keys, name(code))
+	return l.meet(ctx, conf, keys)
 }
-
-// name is a code without its words, for events and logs.
-func name(code callcode.Code) string { return fmt.Sprintf("call code %d", code.Mailbox()) }
 
 // A Mailbox waits for one person.
 type Mailbox struct {
@@ -127,54 +157,72 @@ type Mailbox struct {
 	Held time.Duration // for which the server keeps it
 
 	o      Options
+	socket nat.Path
 	client *rendezvous.Client
 }
 
-// Open opens a mailbox and makes a code for it. Errors: those of nat/rendezvous.
+// Open opens a mailbox and makes a code for it. Errors: those of nat/rendezvous, a
+// *nat.BindError.
 func Open(ctx context.Context, o Options) (*Mailbox, error) {
-	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
+	socket, err := nat.Listen(ctx, o.Bind)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := client.Open(ctx)
-	if err == nil {
-		var code callcode.Code
-		if code, err = callcode.New(o.Rand, opened.Number); err == nil {
-			return &Mailbox{Code: code, Held: opened.Held, o: o, client: client}, nil
-		}
+	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
+	if err != nil {
+		socket.Close()
+		return nil, err
 	}
-	client.Close()
-	return nil, err
+	m := &Mailbox{o: o, socket: socket, client: client}
+	err = o.answers(ctx, func(ctx context.Context) error {
+		opened, err := client.Open(ctx)
+		if err != nil {
+			return err
+		}
+		m.Held = opened.Held
+		m.Code, err = callcode.New(o.Rand, opened.Number)
+		return err
+	})
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // Close gives the mailbox up.
-func (m *Mailbox) Close() error { return m.client.Close() }
+func (m *Mailbox) Close() error {
+	m.socket.Close()
+	return m.client.Close()
+}
 
 // Wait waits for somebody who knows the code, and returns the call, ready to Run.
 // Whatever it returns, the mailbox is used up. Errors: a *rendezvous.GoneError,
-// others of nat/rendezvous, ErrGuessed, ErrLeft, ErrBroken, punched.ErrNoRoute.
+// others of nat/rendezvous, ErrGuessed, ErrLeft, and those of Dial that come after.
 func (m *Mailbox) Wait(ctx context.Context, conf call.Config) (*call.Endpoint, error) {
 	session, err := m.client.Accept(ctx)
 	if err != nil {
-		m.client.Close()
+		m.Close()
 		return nil, err
 	}
-	l, err := m.o.newLink(ctx, m.client, session, session.Relays, false)
+	l, err := m.o.newLink(ctx, m.socket, m.client, session, session.Relays, false)
 	if err != nil {
 		m.client.Close()
 		return nil, err
 	}
-	e, err := l.answer(ctx, m.o, m.Code, conf, session.Proven)
+	e, err := l.answer(ctx, m.Code, conf, session.Proven)
 	if err != nil {
 		l.close()
+		return nil, err
 	}
-	return e, err
+	go newFollower(l, m.client).run()
+	return e, nil
 }
 
-func (l *link) answer(ctx context.Context, o Options, code callcode.Code, conf call.Config, proven func(context.Context) error) (*call.Endpoint, error) {
+func (l *link) answer(ctx context.Context, code callcode.Code, conf call.Config, proven func(context.Context) error) (*call.Endpoint, error) {
 	agreeing, cancel := context.WithTimeout(ctx, agreeTime)
 	defer cancel()
-	keys, _, err := agree(agreeing, l.session, pake.B, code, o.Rand)
+	keys, _, err := agree(agreeing, l.session, pake.B, code, l.o.Rand)
 	defer keys.Clear()
 	var server *rendezvous.ServerError
 	switch {
@@ -188,8 +236,11 @@ func (l *link) answer(ctx context.Context, o Options, code callcode.Code, conf c
 		return nil, ErrLeft
 	}
 	_ = proven(ctx) // else the server only counts a guess too many
-	return l.meet(ctx, conf, keys, "")
+	return l.meet(ctx, conf, keys)
 }
+
+// name is a code without its words, for events and logs.
+func name(code callcode.Code) string { return fmt.Sprintf("call code %d", code.Mailbox()) }
 
 // agreement is what both exchanges are for.
 var agreement = pake.Context{A: "caller", B: "callee", AAD: "securecall call code 1"}

@@ -9,6 +9,8 @@ type Keys struct {
 	Send, Receive [32]byte
 	// ZRTP's auxiliary secret (RFC 6189, Section 4.3).
 	Auxiliary [32]byte
+	// For meeting again in the same call, to be derived from further.
+	Again [32]byte
 }
 
 // The labels of the derived keys.
@@ -16,6 +18,7 @@ const (
 	labelA         = "securecall call code: A to B v1"
 	labelB         = "securecall call code: B to A v1"
 	labelAuxiliary = "securecall call code: ZRTP auxiliary secret v1"
+	labelAgain     = "securecall call code: meeting again v1"
 )
 
 func (s *schedule) keysOf(r Role) (k Keys) {
@@ -26,7 +29,7 @@ func (s *schedule) keysOf(r Role) (k Keys) {
 	for _, key := range []struct {
 		to    *[32]byte
 		label string
-	}{{&k.Send, send}, {&k.Receive, receive}, {&k.Auxiliary, labelAuxiliary}} {
+	}{{&k.Send, send}, {&k.Receive, receive}, {&k.Auxiliary, labelAuxiliary}, {&k.Again, labelAgain}} {
 		b := expand(s.ke[:], key.label, len(key.to))
 		copy(key.to[:], b)
 		clear(b)

@@ -67,10 +67,10 @@ func same(t testing.TB, a, b *Exchange) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ka.Send != kb.Receive || ka.Receive != kb.Send || ka.Auxiliary != kb.Auxiliary {
+	if ka.Send != kb.Receive || ka.Receive != kb.Send || ka.Auxiliary != kb.Auxiliary || ka.Again != kb.Again {
 		t.Error("the keys differ")
 	}
-	if ka.Send == ka.Receive || ka.Send == ka.Auxiliary || ka.Receive == ka.Auxiliary {
+	if ka.Send == ka.Receive || ka.Send == ka.Auxiliary || ka.Receive == ka.Auxiliary || ka.Again == ka.Auxiliary || ka.Again == ka.Send {
 		t.Error("two keys are the same")
 	}
 	silent(t, a)

@@ -41,9 +41,12 @@ func (s *Session) helloMessage() *wire.Hello {
 // 8.1): the value of a=zrtp-hash is "1.10 " and its 64 hexadecimal digits.
 func (s *Session) HelloHash() [32]byte { return sha256.Sum256(s.hello) }
 
-// ExpectHello has every Hello dropped but the one of the hash, as
-// Config.PeerHelloHash does, where it is known only after New. It comes before Start.
-func (s *Session) ExpectHello(hash [32]byte) { s.config.PeerHelloHash = &hash }
+// Expect has every Hello dropped but the one of the hash, as Config.PeerHelloHash does,
+// and every packet that is not of the SSRC, where both are known only after New. It comes
+// before Start.
+func (s *Session) Expect(helloHash [32]byte, ssrc uint32) {
+	s.config.PeerHelloHash, s.peerSSRC = &helloHash, &ssrc
+}
 
 func (s *Session) sendHello(now time.Time) {
 	s.send(s.hello)

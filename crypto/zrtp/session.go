@@ -29,8 +29,9 @@ type Session struct {
 	chain chain
 	hello []byte // the one Hello of the whole session (Section 6)
 
-	peer    peer
-	secrets secrets
+	peer     peer
+	peerSSRC *uint32 // as signalling has announced it; nil: not
+	secrets  secrets
 	exchange
 
 	helloAt      time.Time // when Hello is sent again; zero: never
@@ -165,6 +166,8 @@ func (s *Session) receive(now time.Time, packet []byte) error {
 		}
 	}
 	switch {
+	case s.peerSSRC != nil && p.SSRC != *s.peerSSRC:
+		return DropForeign
 	case s.peer.known && p.SSRC != s.peer.ssrc:
 		return DropForeign
 	case p.SSRC == s.config.SSRC:

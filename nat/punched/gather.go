@@ -26,6 +26,25 @@ const (
 	familyNotSupported = 440 // RFC 8656, Section 19
 )
 
+// Servers takes the place of Config's STUN and TURN, from the next Gather on: new
+// credentials, for one. Relays that stand are kept.
+func (p *Path) Servers(stun []string, turn []TURN) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conf.STUN, p.conf.TURN = stun, turn
+}
+
+// Map makes an address at which a gateway forwards to the socket a candidate, in the
+// place of Config's Mapped.
+func (p *Path) Map(a netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conf.Mapped = []netip.AddrPort{a}
+	if !p.shut && !p.conf.RelayOnly && p.local.add(Candidate{Reflexive, a}) {
+		p.tellLocal()
+	}
+}
+
 // Gather asks all servers at once, and returns when each has answered or will
 // not, or ctx ends. What they say is in Local as soon as it is known. The error
 // joins a *ServerError for each server that was of no use; the others' candidates
@@ -52,12 +71,15 @@ func (p *Path) Gather(ctx context.Context) error {
 			}
 		})
 	}
+	p.mu.Lock()
+	stun, turn := p.conf.STUN, p.conf.TURN
+	p.mu.Unlock()
 	if !p.conf.RelayOnly {
-		for _, s := range p.conf.STUN {
+		for _, s := range stun {
 			ask(s, func(ctx context.Context) error { return p.gatherReflexive(ctx, s) })
 		}
 	}
-	for _, t := range p.conf.TURN {
+	for _, t := range turn {
 		ask(t.Server, func(ctx context.Context) error { return p.gatherRelay(ctx, t) })
 	}
 	wg.Wait()
