@@ -58,8 +58,8 @@ const (
 	catching = 10                     // Pops over which what was held back then may come in a lump
 
 	farthest  = 5 * audio.FrameSamples // behind their packets that copies are waited for
-	patience  = 3                     // packets from far away that take the stream up anew there,
-	farSpread = 30 * time.Millisecond // if they come over so long a time
+	patience  = 3                      // packets from far away that take the stream up anew there,
+	farSpread = 30 * time.Millisecond  // if they come over so long a time
 
 	leisure  = 8                      // Pops after which the delay is weighed anew
 	splinter = audio.SampleRate / 400 // sound shorter than this inside a gap is not worth taking

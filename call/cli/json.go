@@ -5,7 +5,6 @@ import (
 	"io"
 	"math"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -155,7 +154,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 	h := head{V: jsonVersion, Time: at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Name(), Call: id}
 	switch e := e.(type) {
 	case call.Listening:
-		return []any{jsonListening{h, slices.Concat([]netip.AddrPort{}, e.Addrs), e.Code}} // never null
+		return []any{jsonListening{h, append([]netip.AddrPort{}, e.Addrs...), e.Code}} // never null
 	case call.Dialing:
 		return []any{jsonDialing{h, printable(e.Peer), e.Addr}}
 	case call.Refused:

@@ -38,9 +38,10 @@ const (
 
 	lookEvery  = 250 * time.Millisecond // whether anything is heard
 	quietMoved = 2                      // looks at nothing, after which it matters that we have moved
-	quietLost  = 6                      // after which the way is lost
+	quietLost  = 3                      // after which the way is lost
 	flowing    = 100                    // packets after which that means something: while it rings few are sent
 	againTime  = 5 * time.Second        // for one attempt to meet again
+	oldTime    = 500 * time.Millisecond // for a connection that may be as lost as the way
 	retryEvery = 2 * time.Second
 	nonceSize  = 32
 )
@@ -177,17 +178,34 @@ func (f *follower) attend() {
 	}()
 }
 
+// join joins the other side's name, by a new connection where the old one does not answer.
+func (f *follower) join() (*rendezvous.Session, error) {
+	if f.server != nil {
+		ctx, cancel := context.WithTimeout(f.life, oldTime)
+		defer cancel()
+		s, err := f.server.JoinName(ctx, f.name(!f.caller))
+		var lost *rendezvous.ServerError
+		if ctx.Err() == nil && !errors.As(err, &lost) {
+			return s, err
+		}
+		f.leave()
+	}
+	if err := f.arrive(f.life); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(f.life, againTime)
+	defer cancel()
+	return f.server.JoinName(ctx, f.name(!f.caller))
+}
+
 // reach joins the other side's name. If both do that at once, the caller's attempt counts.
 func (f *follower) reach() error {
-	if err := f.arrive(f.life); err != nil {
+	s, err := f.join()
+	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(f.life, againTime)
 	defer cancel()
-	s, err := f.server.JoinName(ctx, f.name(!f.caller))
-	if err != nil {
-		return err
-	}
 	theirs := make(chan *rendezvous.Session, 1)
 	over, watched := make(chan struct{}), make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package meet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -135,7 +136,7 @@ func (l *link) meet(ctx context.Context, conf call.Config, keys pake.Keys) (*cal
 	e, err := l.introduce(patient, t, conf)
 	if err != nil {
 		t.close()
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			return nil, ctx.Err()
 		}
 		return nil, gone(err)

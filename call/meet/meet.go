@@ -141,7 +141,7 @@ func (l *link) dial(ctx context.Context, code callcode.Code, conf call.Config) (
 	keys, spent, err := agree(agreeing, l.session, pake.A, code, l.o.Rand)
 	defer keys.Clear()
 	switch {
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return nil, ctx.Err()
 	case errors.Is(err, pake.ErrCode), spent && errors.Is(err, io.EOF):
 		return nil, ErrWrongCode // the other side closes after a wrong confirmation
@@ -226,7 +226,7 @@ func (l *link) answer(ctx context.Context, code callcode.Code, conf call.Config,
 	defer keys.Clear()
 	var server *rendezvous.ServerError
 	switch {
-	case ctx.Err() != nil:
+	case errors.Is(ctx.Err(), context.Canceled):
 		return nil, ctx.Err()
 	case errors.Is(err, pake.ErrCode):
 		return nil, ErrGuessed

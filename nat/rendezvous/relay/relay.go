@@ -130,7 +130,10 @@ func Start(ctx context.Context, settings Settings) (*Server, error) {
 		Realm:         realm,
 		AuthHandler:   s.authenticate,
 		QuotaHandler:  s.mayAllocate,
-		EventHandler:  turn.EventHandler{OnAllocationCreated: s.created, OnAllocationDeleted: s.deleted},
+		// Without REQUESTED-ADDRESS-FAMILY it is IPv4, whatever the client came by (RFC
+		// 8656, Section 7.2): who has IPv6 alone reaches the others so.
+		StrictAddressFamily: true,
+		EventHandler:        turn.EventHandler{OnAllocationCreated: s.created, OnAllocationDeleted: s.deleted},
 	}
 	generator := &generator{s}
 	for _, p := range packets {
