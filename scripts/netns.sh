@@ -74,13 +74,13 @@ reach() {
 # its events in $work/b and $work/a, its pid in $listener and $dialer.
 listens() {
 	rm -f "$work"/[ab]
-	(exec ip netns exec "$(ns hb)" "$ROOT/securecall" listen --ephemeral --json --via "ws://$(server "$1"):8080" --accept all --once \
+	(exec ip netns exec "$(ns hb)" "$ROOT/securecall" listen --ephemeral --json --via "${meet:-ws://$(server "$1"):8080}" --accept all --once \
 		--require code --mic tone:440 --speaker "$work/b.wav" >"$work/b" 2>&1) &
 	listener=$! pids+=($!)
 	await 5 told "$work/b" listening || cat "$work/b"
 }
 dials() {
-	(exec ip netns exec "$(ns ha)" "$ROOT/securecall" dial --ephemeral --json --via "ws://$(server "$1"):8080" --timeout 10s \
+	(exec ip netns exec "$(ns ha)" "$ROOT/securecall" dial --ephemeral --json --via "${meet:-ws://$(server "$1"):8080}" --timeout 10s \
 		--require code --mic tone:440 --speaker "$work/a.wav" "${@:2}" "$(field "$work/b" listening code)" >"$work/a" 2>&1) &
 	dialer=$! pids+=($!)
 }
@@ -146,6 +146,24 @@ for i in "${!kinds[@]}"; do
 done
 
 for kind in open cgn noudp; do moves $kind; done
+
+# The relays of several machines: coturn with the configuration that is shipped, and the nodes'
+# credentials.
+head -c 32 /dev/urandom | base64 >"$work/secret"
+sed "s|REPLACE|$(cat "$work/secret")|; s|^listening-port=.*|listening-port=3500|" scripts/rendezvous/turnserver.conf >"$work/turnserver.conf"
+(exec ip netns exec "$(ns pub)" turnserver -c "$work/turnserver.conf" --listening-ip 203.0.113.10 --relay-ip 203.0.113.10 \
+	--pidfile "$work/turn2.pid" --userdb "$work/turn2.db" --log-file stdout --simple-log >"$work/turnserver2" 2>&1) &
+pids+=($!)
+(exec ip netns exec "$(ns pub)" "$ROOT/securecall" rendezvous --no-tls --bind 203.0.113.10:8081 --turn-bind none \
+	--turn 203.0.113.10:3500 --turn-secret-file "$work/secret" >"$work/rendezvous2" 2>&1) &
+pids+=($!)
+await 5 grep -qs "the meeting point is open" "$work/rendezvous2" || { cat "$work/rendezvous2" && exit 1; }
+network a sym
+network b sym
+meet="ws://203.0.113.10:8081"
+call sym sym
+check "over coturn: $kind, secured in $ms ms" test "$kind" = relayed
+unset meet
 
 together apart
 reach apdf apdf

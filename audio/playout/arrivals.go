@@ -134,11 +134,11 @@ func (a *arrivals) weigh(low, high int) {
 		// Delay costs nothing yet, and a change of it in the middle of a word does.
 		enough := a.spacious(cheapest(&top, high, ceiling))
 		a.grow = a.clamp(max(a.short, enough), low, ceiling)
-		a.shrink = a.grow
+		a.shrink = a.clamp(a.grow, low+min(low/8, doubt), ceiling)
 		return
 	}
 	// The average is no exact one, and so what was enough for low stays so.
-	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low-low/4, ceiling)
+	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low-min(low/8, doubt), ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
 	enough := a.spacious(cheapest(&top, 2*late, ceiling))

@@ -40,6 +40,8 @@ when its files change. Behind a proxy on this machine, --no-tls leaves TLS to th
 			&ucli.StringFlag{Name: "turn-bind", Usage: "where STUN and TURN are, `ADDR[:PORT]`, UDP and TCP; or none", DefaultText: "[::]:3478, both families"},
 			&ucli.StringFlag{Name: "turn-public", Usage: "`LIST` of the addresses, one a family, by which others reach the relay, where this machine has them not itself", DefaultText: "its own"},
 			toggle("turn-private", "relay to private addresses too: for a local network"),
+			&ucli.StringFlag{Name: "turn", Usage: "`LIST` of other STUN and TURN servers, HOST[:PORT], such as coturn, that have the secret of --turn-secret-file"},
+			&ucli.StringFlag{Name: "turn-secret-file", Usage: "`F` holds that secret (coturn: static-auth-secret)", TakesFile: true},
 			&ucli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate and those in between, PEM"},
 			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM"},
 			toggle("no-tls", "no TLS: for tests, or behind a proxy"),
@@ -57,6 +59,8 @@ type meeting struct {
 	turn           bool
 	public         []netip.Addr
 	private        bool
+	others         []rendezvous.Relay // without credentials
+	secret         string             // that they have
 	tls            *tls.Config // nil: none
 	names          []string    // that the certificate is for
 	quiet, verbose bool
@@ -92,6 +96,9 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 		return nil, usagef("leave one of them out", "--turn-bind none has no relay for --turn-public and --turn-private")
 	}
 	if m.public, err = readPublic(c.String("turn-public")); err != nil {
+		return nil, err
+	}
+	if m.others, m.secret, err = readOthers(c.String("turn"), c.String("turn-secret-file")); err != nil {
 		return nil, err
 	}
 	cert, key := c.String("tls-cert"), c.String("tls-key")
@@ -133,6 +140,60 @@ func readPublic(list string) (public []netip.Addr, err error) {
 	return public, nil
 }
 
+// mostOthers is how many relays a client can be told of, with our own.
+const mostOthers = 7
+
+// readOthers reads --turn and --turn-secret-file.
+func readOthers(list, file string) (others []rendezvous.Relay, secret string, err error) {
+	if list == "" && file == "" {
+		return nil, "", nil
+	}
+	if list == "" || file == "" {
+		return nil, "", usagef("e.g. --turn relay1.example,relay2.example --turn-secret-file secret", "--turn and --turn-secret-file go together")
+	}
+	for s := range strings.SplitSeq(list, ",") {
+		// The address of a meeting point is HOST[:PORT] as well.
+		a, err := rendezvous.ParseAddress("ws://" + strings.TrimSpace(s))
+		if err != nil || strings.Contains(s, "/") {
+			return nil, "", usagef("e.g. --turn relay1.example,relay2.example:3478", "--turn %q is no HOST[:PORT]", printable(s))
+		}
+		if a.Port == 80 && !strings.HasSuffix(s, ":80") {
+			a.Port = turnPort
+		}
+		others = append(others, rendezvous.Relay{Host: a.Host, Port: a.Port})
+	}
+	if len(others) > mostOthers {
+		return nil, "", usagef("leave some of them out", "--turn has %d servers; a client is told of %d", len(others), mostOthers)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, "", &secretError{fmt.Errorf("--turn-secret-file: %w", err)}
+	}
+	if secret = strings.TrimSpace(string(b)); len(secret) < shortSecret {
+		return nil, "", usagef("make one: head -c 32 /dev/urandom | base64 > secret", "--turn-secret-file: a secret of %d bytes; it must have %d", len(secret), shortSecret)
+	}
+	return others, secret, nil
+}
+
+// othersTime is how long credentials for other servers are good: some refuse to refresh
+// what outlasts them.
+const othersTime = 12 * time.Hour
+
+// relays is what one end of a session is told.
+func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
+	now := time.Now()
+	if own != nil {
+		u, p := own.Credentials(now)
+		all = append(all, rendezvous.Relay{Port: own.Port(), Username: u, Password: p, Seconds: int(relay.DefaultLimits().CredentialTime / time.Second)})
+	}
+	for _, r := range m.others {
+		r.Username, r.Password = relay.Credentials(m.secret, now.Add(othersTime))
+		r.Seconds = int(othersTime / time.Second)
+		all = append(all, r)
+	}
+	return all
+}
+
 func runRendezvous(c *ucli.Context) error {
 	m, err := readMeeting(c)
 	if err != nil {
@@ -168,12 +229,8 @@ func runRendezvous(c *ucli.Context) error {
 			return &portError{nat.NewBindError("UDP and TCP", m.turnBind, err), "--turn-bind"}
 		}
 		defer r.Close()
-		settings.Relays = func() []rendezvous.Relay {
-			now := time.Now()
-			u, p := r.Credentials(now)
-			return []rendezvous.Relay{{Port: r.Port(), Username: u, Password: p, Seconds: int(relay.DefaultLimits().CredentialTime / time.Second)}}
-		}
 	}
+	settings.Relays = func() []rendezvous.Relay { return m.relays(r) }
 	server, err := rendezvous.NewServer(settings)
 	if err != nil {
 		return err

@@ -18,15 +18,23 @@ import (
 )
 
 // Credentials are a username and password for one side of one call, good from
-// now on for CredentialTime (draft-uberti-behave-turn-rest-00, Section 2.2; the
-// draft asks for SHA-1, and coturn expects it).
+// now on for CredentialTime.
 func (s *Server) Credentials(now time.Time) (username, password string) {
-	username = strconv.FormatInt(now.Add(s.Limits.CredentialTime).Unix(), 10) + ":" + rand.Text()[:16]
-	return username, s.password(username)
+	return Credentials(s.secret, now.Add(s.Limits.CredentialTime))
 }
 
-func (s *Server) password(username string) string {
-	mac := hmac.New(sha1.New, []byte(s.secret))
+// Credentials are those for any TURN server that has the secret (coturn's
+// static-auth-secret), good until then (draft-uberti-behave-turn-rest-00, Section 2.2;
+// the draft asks for SHA-1, and coturn expects it).
+func Credentials(secret string, until time.Time) (username, password string) {
+	username = strconv.FormatInt(until.Unix(), 10) + ":" + rand.Text()[:16]
+	return username, passwordOf(secret, username)
+}
+
+func (s *Server) password(username string) string { return passwordOf(s.secret, username) }
+
+func passwordOf(secret, username string) string {
+	mac := hmac.New(sha1.New, []byte(secret))
 	mac.Write([]byte(username))
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
