@@ -76,7 +76,7 @@ var enough = [maxCopies]float64{0.003, 0.04, 0.25}
 
 const (
 	inRuns    = 2.5              // packets lost at a time, on average, are runs
-	forget    = 0.9              // what a second leaves of the seconds before
+	forget    = 0.8              // what a second leaves of the seconds before
 	slackTime = 15 * time.Second // for which a smaller loss has to last
 	backOff   = time.Minute
 	trialTime = 5 * time.Second // how long a new copy has to show that the path can carry it

@@ -131,37 +131,12 @@ func (a *arrivals) weigh(low, high int) {
 	}
 	late := lateWorth / max(few, a.n) // for one packet
 	if a.silent {
-		// Delay costs nothing yet, and a change of it in the middle of a word does.
-		enough := a.spacious(cheapest(&top, high, ceiling))
-		a.grow = a.clamp(max(a.short, enough), low, ceiling)
-		a.shrink = a.clamp(a.grow, low+min(low/8, doubt), ceiling)
-		return
+		late = high // delay costs nothing yet
 	}
-	// The average is no exact one, and so what was enough for low stays so.
-	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low-min(low/8, doubt), ceiling)
+	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
-	enough := a.spacious(cheapest(&top, 2*late, ceiling))
-	a.shrink = a.clamp(max(a.grow, enough), low+min(low/8, doubt), ceiling)
-}
-
-// spacious is a delay with room for packets that come a little later than those that
-// it is enough for: half of what they differ by on average. A second of packets has not seen the slowest.
-func (a *arrivals) spacious(delay int) int {
-	latest, differ := math.MinInt32, 0
-	for i := range a.n {
-		at := a.index(i)
-		came := int(a.came[at])
-		differ += max(came-a.mean, a.mean-came)
-		if int(a.lags[at]) <= delay {
-			latest = max(latest, came)
-		}
-	}
-	differ /= a.n
-	if differ < 2*a.frame && latest+min(differ, a.frame) > delay { // else it was no jitter
-		delay += a.frame
-	}
-	return delay
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), ceiling)
 }
 
 // clamp keeps the delay from low beyond what packets need on average, in whole

@@ -25,9 +25,6 @@ func (b *Buffer) settle(now time.Time) {
 			if waited < marginal {
 				came -= b.frame
 			}
-			if p.copied {
-				came = b.arrivals.mean // a copy is late by design, and says nothing of the path
-			}
 			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
 			more = more || p.lag > b.arrivals.grow
 		}

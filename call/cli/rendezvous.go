@@ -61,8 +61,8 @@ type meeting struct {
 	private        bool
 	others         []rendezvous.Relay // without credentials
 	secret         string             // that they have
-	tls            *tls.Config // nil: none
-	names          []string    // that the certificate is for
+	tls            *tls.Config        // nil: none
+	names          []string           // that the certificate is for
 	quiet, verbose bool
 }
 

@@ -2,7 +2,8 @@
 # matrix.sh [SEEDS [CONDITION...]]: securecall beside Linphone and baresip, on the
 # measuring kit in $KIT: every condition of the network, SEEDS (5) seeds each, the
 # three programs at the same time in three lanes, with recorded speech. Ends with
-# one table of medians (table.py). Everything is written to $WORK.
+# one table of medians (table.py). Everything is written to $WORK. FIRST=3 goes on with
+# seed 3 of a run that was interrupted.
 #
 # Needs root and what the kit needs; takes three quarters of a minute for each
 # condition and seed. securecall's speaker is its pulse driver, by name.
@@ -32,11 +33,12 @@ mkdir -p "$WORK/out" "$WORK/wav"
 export SPEECH_A=$WORK/wav/speech.wav SPEECH_B=$WORK/wav/speech.wav
 "$here/kit.sh" pulse.sh start
 trap '"$here/kit.sh" pulse.sh stop' EXIT
-rm -f "$WORK/out/results.tsv"
+first=${FIRST:-1}
+((first > 1)) || rm -f "$WORK/out/results.tsv"
 
 # Seed by seed, so that what was done when it is interrupted is a whole table of
 # fewer seeds.
-for ((seed = 1; seed <= seeds; seed++)); do
+for ((seed = first; seed <= seeds; seed++)); do
 	while read -r name flags; do
 		[[ $name ]] || continue
 		if (($# > 0)) && [[ " $* " != *" $name "* ]]; then continue; fi
