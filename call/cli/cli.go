@@ -40,6 +40,9 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
 	}
+	if len(args) == 2 && args[1] == "--version" {
+		args = []string{args[0], "version"} // what many try first
+	}
 	err := app.RunContext(ctx, flagsFirst(args, commands))
 	var status exitStatus
 	switch {

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"strings"
 	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
 	"securecall/call"
 	"securecall/call/meet"
+	"securecall/crypto/callcode"
 )
 
 // Dial is the command dial.
@@ -36,7 +38,10 @@ each --bind then has the port that the other one dials.`,
 }
 
 func dial(c *ucli.Context) error {
-	if c.Args().Len() != 1 {
+	typed := c.Args().First()
+	if all := strings.Join(c.Args().Slice(), " "); callcode.Looks(all) {
+		typed = all // a code with spaces between its words
+	} else if c.Args().Len() != 1 {
 		return usagef("e.g. securecall dial bob.example, or securecall dial 192.0.2.7:5004",
 			"dial takes one peer to call, and got %d", c.Args().Len())
 	}
@@ -44,7 +49,6 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	typed := c.Args().First()
 	if b := c.String("bind"); b != "" {
 		if s.bind, err = parseBind(b, 0); err != nil {
 			return err

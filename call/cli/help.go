@@ -50,6 +50,7 @@ The exit status says how a call ended:
   13  nothing came back, no such name     130 interrupted before a call took place
   14  lost in mid-call
   15  something answers, but not with ZRTP
+  16  call code wrong, used or expired    17  meeting point or relay: unreachable, refused, not trusted
 `
 	commandHelp = `securecall {{.Name}}: {{.Usage}}
 

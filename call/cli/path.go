@@ -57,7 +57,7 @@ func (s *settings) findContact(name string) (host string, err error) {
 	case !known:
 		return "", nil
 	case r.Address == "":
-		return "", usagef("call it once by its address: securecall dial --name "+quoted(name)+" host:PEER",
+		return "", usagef("it was met by a call code, or has only called: ask for a new code and dial that, or an address: securecall dial --name "+quoted(name)+" bob.example",
 			"no address is known of %q", printable(name))
 	}
 	s.expect = &call.Contact{ZID: r.ZID, Name: name}

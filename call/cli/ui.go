@@ -174,7 +174,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	if s.current != 0 && id != s.current {
 		return // a caller who did not get as far as to ring
 	}
-	if s.verbose {
+	if s.verbose && e.Stats.Sent+e.Stats.Received > 0 {
 		s.say(s.talk, "%s", figuresText(e.Stats))
 	}
 	if e.Reason == call.ReasonNormal {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"strings"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -35,6 +34,8 @@ func (s *settings) checkVia(byCode bool) error {
 	switch {
 	case byCode && s.via == nil:
 		return usagef("--via SERVER names the meeting point that the other side has", "a call code, and nothing says through which server")
+	case !byCode && s.via != nil:
+		return usagef("leave --via out, or dial the code that the other side's listen --via prints", "--via is for call codes, and an address or a contact is reached without it")
 	case byCode && s.auxiliary != nil:
 		return usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
 	case s.mapPort && s.relayOnly:
@@ -42,7 +43,7 @@ func (s *settings) checkVia(byCode bool) error {
 	case !byCode && s.relayOnly:
 		return usagef("call by a code: the other side says listen --via, and reads it to you", "--relay-only goes with a call code")
 	case !byCode && s.require == call.RequireCode:
-		return usagef("call by a code: the other side says listen --via, and reads it to you", "--require code could not hold without one")
+		return usagef("securecall listen --via SERVER prints a code, and securecall dial --via SERVER CODE calls by it", "--require code needs a call code")
 	}
 	return nil
 }
@@ -60,7 +61,7 @@ func readCode(text string) (*callcode.Code, error) {
 	hint := "a code is a number and three words, as in 48-harbor-violin-echo; ask for it again if in doubt: one wrong try uses it up"
 	var word *callcode.WordError
 	if errors.As(err, &word) && len(word.Near) > 0 {
-		hint = "did you mean " + strings.Join(word.Near, ", or ") + "?"
+		hint = "" // which the error itself says
 	}
 	return nil, usagef(hint, "%v", err)
 }
@@ -70,24 +71,24 @@ func meetingFailure(err error) (hint string, ok bool) {
 	const another = "ask the other side for a new code"
 	var gone *rendezvous.GoneError
 	if errors.As(err, &gone) {
-		return "there is a new code", true
+		return "a new code comes", true
 	}
 	for _, f := range []struct {
 		err  error
 		hint string
 	}{
 		{meet.ErrWrongCode, "it is used up: " + another + ", and check each word"},
-		{meet.ErrGuessed, "there is a new code; if it goes on, somebody is trying to get in"},
-		{meet.ErrLeft, "there is a new code"},
+		{meet.ErrGuessed, "a new code comes; if it goes on, somebody is trying to get in"},
+		{meet.ErrLeft, "a new code comes"},
 		{meet.ErrGone, "it may have been interrupted: try again with a new code"},
 		{meet.ErrOtherEnd, "both sides should have the same version of securecall"},
 		{meet.ErrBroken, "the server is not working as it should, or interferes: try another"},
-		{call.ErrStranger, "--accept ask answers anybody with the code; there is a new one"},
+		{call.ErrStranger, "--accept ask answers anybody with the code; a new code comes"},
 		{call.ErrNotMet, "somebody is interfering: call again, through another server"},
 		{call.ErrCodeSecret, "do not trust this server; call again through another one"},
 		{punched.ErrNoRoute, "one of the two networks lets nothing through, and the meeting point has no relay that both reach"},
 		{rendezvous.ErrUnknown, "check the number, and that both sides have the same --via; or " + another},
-		{rendezvous.ErrUsed, "somebody has joined with it before you: " + another},
+		{rendezvous.ErrUsed, "somebody has called with it before, or tried wrong words: " + another},
 		{rendezvous.ErrExpired, "the other side has gone, or the code's time is over: " + another},
 		{rendezvous.ErrLimit, "the server lets this network, or everybody, have no more for the moment: try again in a minute"},
 		{rendezvous.ErrUnavailable, "a fault of the server's: try again later, or another server"},

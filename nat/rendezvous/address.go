@@ -37,6 +37,8 @@ func ParseAddress(s string) (Address, error) {
 	a.Host = rest
 	host, port, err := net.SplitHostPort(rest)
 	switch {
+	case strings.Contains(rest, "/"):
+		return bad("after host and port comes nothing")
 	case err == nil:
 		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {

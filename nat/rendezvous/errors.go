@@ -102,6 +102,13 @@ func plain(err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return errors.New("there is no such name")
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return errors.New("it speaks no TLS")
+	}
 	var number syscall.Errno
 	if errors.As(err, &number) {
 		return number
