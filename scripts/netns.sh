@@ -228,6 +228,7 @@ for protocol in PCP NAT-PMP UPnP; do
 	check "$protocol: given back, $left mappings are left" test "$left" = 0
 done
 
+rm -f "$work/b" # or an earlier call's is read
 (exec ip netns exec "$(ns ha)" "$ROOT/securecall" listen --ephemeral --json --map --accept all --echo >"$work/b" 2>&1) &
 listener=$! pids+=($!)
 await 10 told "$work/b" listening || cat "$work/b"
