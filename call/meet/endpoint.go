@@ -161,11 +161,11 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 	again := againFirst
 	for first := true; ; first = false {
 		began := time.Now()
-		e, err := l.next(ctx)
+		e, opened, err := l.next(ctx)
 		switch {
 		case ctx.Err() != nil && e == nil:
 			return stopped
-		case err != nil && first && isOurs(err):
+		case err != nil && first && !opened:
 			ended := call.Ended{Reason: reasonOf(err), Err: err}
 			l.conf.OnEvent(l.conf.EarlierCalls+1, ended)
 			return ended
@@ -194,26 +194,17 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 	}
 }
 
-// notOpen is why there is no code, and not what became of one.
-type notOpen struct{ error }
-
-func (n notOpen) Unwrap() error { return n.error }
-
-func isOurs(err error) bool {
-	var n notOpen
-	return errors.As(err, &n)
-}
-
-// next tells a code and waits for the call that it brings.
-func (l *Listener) next(ctx context.Context) (*call.Endpoint, error) {
+// next tells a code, if it gets one (opened), and waits for the call that it brings.
+func (l *Listener) next(ctx context.Context) (e *call.Endpoint, opened bool, err error) {
 	m, err := Open(ctx, l.o)
 	if err != nil {
-		return nil, notOpen{err}
+		return nil, false, err
 	}
 	if ctx.Err() != nil {
 		m.Close()
-		return nil, ctx.Err()
+		return nil, false, ctx.Err()
 	}
 	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held})
-	return m.Wait(ctx, l.conf)
+	e, err = m.Wait(ctx, l.conf)
+	return e, true, err
 }

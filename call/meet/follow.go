@@ -57,8 +57,7 @@ type follower struct {
 	heard uint64           // packets
 	quiet int              // looks at nothing
 	moved bool             // since then
-	due   bool
-	next  time.Time // not before this is anything tried again
+	next  time.Time        // not before this is anything tried again
 }
 
 func newFollower(l *link, c *rendezvous.Client) *follower {
@@ -91,11 +90,11 @@ func (f *follower) run() {
 			}
 		case now := <-tick.C:
 			f.look()
-			if now.Before(f.next) || !f.due && f.server != nil {
+			if now.Before(f.next) || !f.astray() && f.server != nil {
 				break
 			}
 			f.next = now.Add(retryEvery)
-			if f.due {
+			if f.astray() {
 				_ = f.reach() // else again, as long as nothing is heard
 			} else {
 				_ = f.arrive(f.life)
@@ -109,7 +108,7 @@ func (f *follower) run() {
 func (f *follower) look() {
 	heard := f.way.heard.Load()
 	if heard != f.heard || heard < flowing {
-		f.heard, f.quiet, f.moved, f.due = heard, 0, false, false
+		f.heard, f.quiet, f.moved = heard, 0, false
 		return
 	}
 	f.quiet++
@@ -118,7 +117,11 @@ func (f *follower) look() {
 		f.next = time.Time{}
 		f.leave() // that connection was from where we were
 	}
-	f.due = f.quiet >= quietLost || f.moved && f.quiet >= quietMoved
+}
+
+// astray tells whether the two have to find each other again.
+func (f *follower) astray() bool {
+	return f.quiet >= quietLost || f.moved && f.quiet >= quietMoved
 }
 
 // leave ends the connection to the meeting point.
@@ -136,7 +139,7 @@ func (f *follower) arrive(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, againTime)
 	defer cancel()
-	c, err := rendezvous.Dial(ctx, f.o.Server, rendezvous.Options{TLS: f.o.TLS})
+	c, err := f.o.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -252,7 +255,8 @@ func (f *follower) again(ctx context.Context, s *rendezvous.Session, joins bool)
 	theirs, err := f.exchange(ctx, t, joins)
 	if err == nil {
 		f.way.Servers(servers(s.Relays))
-		f.workers.Go(func() { _ = f.way.Gather(f.talking) })
+		talking := f.talking // the next talk has another
+		f.workers.Go(func() { _ = f.way.Gather(talking) })
 		err = f.connect(ctx, t, theirs)
 	}
 	if err != nil {

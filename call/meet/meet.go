@@ -76,6 +76,25 @@ type Options struct {
 	Rand      io.Reader      // nil: crypto/rand's; else for several goroutines
 }
 
+// open opens the call's socket, before a code is used up or read out, and connects to
+// the meeting point.
+func (o Options) open(ctx context.Context) (nat.Path, *rendezvous.Client, error) {
+	socket, err := nat.Listen(ctx, o.Bind)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := o.connect(ctx)
+	if err != nil {
+		socket.Close()
+		return nil, nil, err
+	}
+	return socket, client, nil
+}
+
+func (o Options) connect(ctx context.Context) (*rendezvous.Client, error) {
+	return rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
+}
+
 // answers gives what is asked of a server some time.
 func (o Options) answers(ctx context.Context, ask func(context.Context) error) error {
 	patient, cancel := context.WithTimeout(ctx, answerTime)
@@ -102,13 +121,8 @@ func gone(err error) error {
 // nat/rendezvous, ErrWrongCode, ErrGone, ErrBroken, ErrOtherEnd, punched.ErrNoRoute, a
 // *nat.BindError. With any but the first and the last the code is used up.
 func Dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) (*call.Endpoint, error) {
-	socket, err := nat.Listen(ctx, o.Bind)
+	socket, client, err := o.open(ctx)
 	if err != nil {
-		return nil, err
-	}
-	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
-	if err != nil {
-		socket.Close()
 		return nil, err
 	}
 	var session *rendezvous.Session
@@ -164,13 +178,8 @@ type Mailbox struct {
 // Open opens a mailbox and makes a code for it. Errors: those of nat/rendezvous, a
 // *nat.BindError.
 func Open(ctx context.Context, o Options) (*Mailbox, error) {
-	socket, err := nat.Listen(ctx, o.Bind)
+	socket, client, err := o.open(ctx)
 	if err != nil {
-		return nil, err
-	}
-	client, err := rendezvous.Dial(ctx, o.Server, rendezvous.Options{TLS: o.TLS})
-	if err != nil {
-		socket.Close()
 		return nil, err
 	}
 	m := &Mailbox{o: o, socket: socket, client: client}
