@@ -183,20 +183,7 @@ func (c *core) hear(now time.Time, m message) {
 		c.hearLosses(now, m.body)
 		return
 	case wordFollows, wordChallenge, wordResponse:
-		if c.met {
-			return // its path follows it
-		}
-	}
-	switch m.word {
-	case wordFollows:
-		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
-		c.roam.able = true
-		return
-	case wordChallenge:
-		c.challenged(now, c.asking, m.body)
-		return
-	case wordResponse:
-		c.responded(now, m.body)
+		c.hearOfPlace(now, m)
 		return
 	}
 	if !c.caller || c.phase != ringing {

@@ -66,6 +66,21 @@ type attempt struct {
 // here is the place where the peer is.
 func (c *core) here() *place { return c.media.at.Load() }
 
+// hearOfPlace acts on what the peer says about where it is, or we are. The path of two who
+// have met follows both by itself.
+func (c *core) hearOfPlace(now time.Time, m message) {
+	switch {
+	case c.met:
+	case m.word == wordFollows:
+		c.roam.turned = c.roam.turned || !c.roam.able // the reader is to know
+		c.roam.able = true
+	case m.word == wordChallenge:
+		c.challenged(now, c.asking, m.body)
+	case m.word == wordResponse:
+		c.responded(now, m.body)
+	}
+}
+
 // follows tells whether the call goes where its peer goes.
 func (c *core) follows() bool {
 	return c.roam.able && c.media != nil && (c.phase == ringing || c.phase == talking)

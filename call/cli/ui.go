@@ -128,7 +128,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 func (s *screen) code(at time.Time, e call.Listening) {
 	s.say(s.talk, "read this to the other side, who types it:")
 	s.say(s.results, "  securecall dial --via %s %s", e.Server, s.paint(bold, e.Code))
-	s.say(s.talk, "it is good for one call, in the next %s; nobody else is to know it", clock(e.Held))
+	s.say(s.talk, "it is good for one call, in the next %d minutes; nobody else is to know it", int(e.Held.Minutes()))
 	s.wait(at, "waiting for a call")
 }
 
