@@ -16,20 +16,22 @@ const (
 	pausePower = 1 << 10
 	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
 
-	overtureSettled = audio.SampleRate / 5 // samples, as long as nothing but silence has come
-	settled         = 2 * audio.SampleRate // for which the delay is not made shorter after it grew, or at first
-	patient         = audio.SampleRate     // for which a little too much delay waits for a pause
-	rested          = audio.SampleRate / 5 // for which speech is left alone after it was shrunk
+	overtureSettled = audio.SampleRate / 5  // samples, as long as nothing but silence has come
+	settled         = 2 * audio.SampleRate  // for which the delay is not made shorter after it grew, or at first
+	patient         = audio.SampleRate      // for which a little too much delay waits for a pause
+	lingering       = 60 * audio.SampleRate // for which a frame too much stays, and the rhythm of speech as it is
+	rested          = audio.SampleRate / 5  // for which speech is left alone after it was shrunk
 )
 
 // adjuster decides when the speech is stretched or shrunk.
 type adjuster struct {
-	spoken  bool  // something was louder than a pause
-	loudest int64 // mean square of the loudest frames, slowly forgotten
-	calm    int   // samples since the delay last had to grow
-	wanted  int   // samples for which it has been to be shorter
-	pressed int   // Pops for which speech was refused as unlike itself
-	rest    int   // samples until speech is shrunk again
+	spoken    bool  // something was louder than a pause
+	loudest   int64 // mean square of the loudest frames, slowly forgotten
+	calm      int   // samples since the delay last had to grow
+	wanted    int   // samples for which it has been to be shorter
+	shrinking bool  // and is worth it
+	pressed   int   // Pops for which speech was refused as unlike itself
+	rest      int   // samples until speech is shrunk again
 
 	pcm [audio.FrameSamples + pauseJump]int16
 }
@@ -47,7 +49,7 @@ func (b *Buffer) reshape(f audio.Frame) bool {
 		grow, shrink = b.arrivals.grow-b.delay, b.delay-b.arrivals.shrink
 	}
 	if grow > 0 {
-		a.calm, a.wanted = 0, 0
+		a.calm, a.wanted, a.shrinking = 0, 0, false
 		return b.longer(f, grow)
 	}
 	least := settled
@@ -55,11 +57,16 @@ func (b *Buffer) reshape(f audio.Frame) bool {
 		least = overtureSettled
 	}
 	if a.calm += b.frame; a.calm < least || shrink < negligible {
-		a.wanted, a.pressed = 0, 0
+		a.wanted, a.pressed, a.shrinking = 0, 0, false
 		b.listen()
 		return false
 	}
 	a.wanted += b.frame
+	a.shrinking = a.shrinking || shrink > audio.FrameSamples+negligible || a.wanted >= lingering
+	if !a.shrinking {
+		b.listen()
+		return false
+	}
 	return b.shorter(f, shrink)
 }
 

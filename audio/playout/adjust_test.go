@@ -35,7 +35,7 @@ func TestNoClicks(t *testing.T) {
 				length = 40 * time.Second // what came beside the new path is forgotten after 20
 			}
 			s := l.run(length)
-			if growing && s.Stretched < ms(200) || !growing && s.Shrunk < ms(250) || s.Concealed > ms(10) {
+			if growing && s.Stretched < ms(200) || !growing && s.Shrunk < ms(250) || s.Concealed > ms(20) {
 				t.Fatalf("hardly stretched or shrunk, or concealed: %+v", s)
 			}
 			said, heard := steps(l.said), steps(l.heard)
@@ -106,5 +106,42 @@ func TestPausesGoFirst(t *testing.T) {
 	}
 	if whole < 25 {
 		t.Errorf("%d utterances are heard whole", whole)
+	}
+}
+
+// What asked for more delay for a moment is not worth two changes in mid-speech: a frame
+// too much stays for a minute, and then goes.
+func TestAFrameTooMuchStays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ call, delay time.Duration }{{70 * time.Second, ms(25)}, {110 * time.Second, ms(5)}} {
+		l := newLine(1)
+		l.path = func(sent time.Duration) (time.Duration, bool) {
+			if sent > 10*time.Second && sent < 11*time.Second {
+				return ms(20), false
+			}
+			return 0, false
+		}
+		if s := l.run(c.call); s.Delay < c.delay-ms(1) || s.Delay > c.delay+ms(1) {
+			t.Errorf("after %v: %+v", c.call, s)
+		}
+	}
+}
+
+// Packets that are late now and then are concealed; only where it is four in a
+// thousand the delay grows for them.
+func TestFewLatePacketsMoveNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ every, stretched time.Duration }{{8 * time.Second, 0}, {4 * time.Second, 20 * time.Millisecond}} {
+		l := newLine(1)
+		l.path = func(sent time.Duration) (time.Duration, bool) {
+			if sent > 5*time.Second && sent%c.every < frame {
+				return ms(20), false
+			}
+			return 0, false
+		}
+		s := l.run(40 * time.Second)
+		if moved := s.Delay - ms(5); moved < c.stretched-ms(1) || moved > c.stretched+ms(1) {
+			t.Errorf("every %v: %+v", c.every, s)
+		}
 	}
 }

@@ -53,6 +53,10 @@ const (
 	// frame: a whim of a scheduler is concealed rather than followed.
 	lateWorth = 19 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
 
+	// To move in mid-speech is as bad as two packets more that come too late: it spoils
+	// what is being said, and they leave a gap that one hardly hears.
+	moveWorth = 2 * lateWorth / few
+
 	recent = 16                     // packets that show a step or a burst
 	spared = 2                      // of them may come late without being one
 	leap   = 3                      // packets in a row, faster than all before, that show a leap of the timestamps
@@ -88,8 +92,8 @@ func (a *arrivals) keep() time.Duration {
 func (a *arrivals) index(i int) int { return (a.at - a.n + i + window) % window }
 
 // weigh works out grow and shrink for delays from low to high beyond that of
-// the fastest packet.
-func (a *arrivals) weigh(low, high int) {
+// the fastest packet, where it is held now.
+func (a *arrivals) weigh(low, high, held int) {
 	var top [peaks]int32 // largest first
 	for i := range top {
 		top[i] = math.MinInt32
@@ -126,14 +130,18 @@ func (a *arrivals) weigh(low, high int) {
 		// A quarter of the last cannot be waited for: the fastest are of another time, or never
 		// were of this path.
 		a.n = recent
-		a.weigh(low, high)
+		a.weigh(low, high, held)
 		return
 	}
 	late := lateWorth / max(few, a.n) // for one packet
 	if a.silent {
 		late = high // delay costs nothing yet
 	}
-	a.grow = a.clamp(max(a.short, cheapest(&top, late, ceiling)), low, ceiling)
+	best := cheapest(&top, late, ceiling)
+	if best > held && !a.silent && price(&top, held, late, ceiling) < price(&top, best, late, ceiling)+moveWorth {
+		best = held
+	}
+	a.grow = a.clamp(max(a.short, best), low, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
 	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), ceiling)
@@ -150,21 +158,36 @@ func (a *arrivals) clamp(delay, low, ceiling int) int {
 }
 
 // cheapest is the lag at which delay and what is late for it cost least; late
-// is the price of one packet. What cannot be waited for does not count.
+// is the price of one packet.
 func cheapest(top *[peaks]int32, late, ceiling int) int {
-	best, cost := 0, math.MaxInt
-	for j, lag := range top {
+	best, least := 0, math.MaxInt
+	for _, lag := range top {
 		if lag == math.MinInt32 {
 			break
 		}
 		if int(lag) > ceiling {
 			continue
 		}
-		if c := int(lag) + j*late; c < cost {
-			best, cost = int(lag), c
+		if p := price(top, int(lag), late, ceiling); p < least {
+			best, least = int(lag), p
 		}
 	}
 	return best
+}
+
+// price is what a delay costs, and what comes too late for it. What cannot be waited
+// for does not count.
+func price(top *[peaks]int32, delay, late, ceiling int) int {
+	missed := 0
+	for _, lag := range top {
+		if int(lag) <= delay {
+			break
+		}
+		if int(lag) <= ceiling {
+			missed++
+		}
+	}
+	return delay + missed*late
 }
 
 // shortly is the delay for which but the spared ones of the recent packets are
