@@ -84,6 +84,7 @@ type core struct {
 	memos []memo
 
 	met       bool         // the call of a Meeting
+	byCode    bool         // that a call code has brought about
 	announced Announcement // by its peer
 	way       PathChanged  // by which it is reached
 

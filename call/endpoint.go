@@ -22,7 +22,8 @@ type Endpoint struct {
 	path     nat.Path
 	peers    []netip.AddrPort // of a dialler: where its peer may be; none: a listener
 	name     string
-	met      *core // of a Meeting: its one call
+	met      *core     // of a Meeting: its one call
+	awaited  *wire.ZID // and the contact who it is to be with, if it is by name
 	addrs    []netip.AddrPort
 	commands chan order
 	inbox    chan datagram // what control must handle, of calls that have keys

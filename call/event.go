@@ -18,6 +18,7 @@ type Listening struct {
 	Code   string           // or this, through Server, once; empty: there is none
 	Server string
 	Held   time.Duration // for which the server keeps Code
+	ByName bool          // contacts reach us there without it
 }
 
 // Dialing: the first packet goes out to an address of the peer. Where it has

@@ -9,11 +9,11 @@ import (
 	"securecall/nat"
 )
 
-// Two people who have met elsewhere, by a call code, are in a call that differs
-// in three ways. Its path reaches the one peer and nobody else. Each side has told the
-// other which Hello it will say, and under which SSRC, and drops every other (RFC 6189,
-// Section 8.1). And what the code gave both is their auxiliary secret (Section 4.3): who
-// does not have it is not rung for.
+// Two people who have met elsewhere, by a call code or as contacts, are in a call that
+// differs in three ways. Its path reaches the one peer and nobody else. Each side has told
+// the other which Hello it will say, and under which SSRC, and drops every other (RFC 6189,
+// Section 8.1). And what a code gave both is their auxiliary secret (Section 4.3): who
+// does not have it is not rung for. Contacts have their retained secrets.
 
 // A Router is a path to one peer, by a way that may change: through NATs, over a
 // relay. The call never knows how it came about, only what it is.
@@ -29,7 +29,8 @@ type Meeting struct {
 	Path      Router
 	Peer      netip.AddrPort // the address that stands for the peer on Path
 	Announced *Announcement  // what the peer has announced; nil: nothing yet
-	Auxiliary []byte         // that the code gave both; borrowed until Run returns
+	Auxiliary []byte         // that a code gave both; borrowed until Run returns
+	Contact   *wire.ZID      // or the contact who has been met
 	Caller    bool           // we have dialled
 }
 
@@ -43,16 +44,19 @@ type Announcement struct {
 // NewMet prepares the one call of a meeting. Each side is to be told the other's
 // Announcement, for Expect, before Run.
 func NewMet(c Config, m Meeting) (*Endpoint, error) {
-	if len(m.Auxiliary) == 0 {
-		return nil, errors.New("call: a meeting without a secret")
+	byCode := len(m.Auxiliary) > 0
+	if byCode == (m.Contact != nil) {
+		return nil, errors.New("call: a meeting is either by a code's secret or of contacts")
 	}
-	c.Auxiliary = m.Auxiliary
+	if byCode {
+		c.Auxiliary = m.Auxiliary
+	}
 	e, err := newEndpoint(c, m.Path)
 	if err != nil {
 		return nil, err
 	}
 	e.peers = []netip.AddrPort{m.Peer}
-	core := &core{conf: &e.conf, zid: e.ownZID(), path: m.Path, met: true, caller: m.Caller}
+	core := &core{conf: &e.conf, zid: e.ownZID(), path: m.Path, met: true, byCode: byCode, caller: m.Caller}
 	if m.Caller {
 		core.peers = e.peers
 	} else {
@@ -72,7 +76,7 @@ func NewMet(c Config, m Meeting) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	e.met = core
+	e.met, e.awaited = core, m.Contact
 	return e, nil
 }
 
@@ -81,13 +85,13 @@ func (e *Endpoint) Announce() Announcement {
 	return Announcement{e.met.session.HelloHash(), e.met.ssrc, e.met.zid}
 }
 
-// Expect takes the other side's. Errors: ErrStranger with Config.KnownOnly, and one for
-// an SSRC that is ours.
+// Expect takes the other side's. Errors: ErrStranger with Config.KnownOnly, and ErrNotMet for
+// an SSRC that is ours, or a ZID that is not the contact's.
 func (e *Endpoint) Expect(a Announcement) error {
 	switch {
 	case e.conf.KnownOnly && !e.knows(time.Now(), a.ZID):
 		return ErrStranger
-	case a.SSRC == e.met.ssrc:
+	case a.SSRC == e.met.ssrc, e.awaited != nil && a.ZID != *e.awaited:
 		return ErrNotMet
 	}
 	e.met.announced = a
@@ -116,7 +120,10 @@ func (c *core) seen() netip.AddrPort {
 }
 
 // hasCodeSecret tells whether the peer has what a call code gave both sides.
-func (c *core) hasCodeSecret() bool { return c.met && c.security.Auxiliary == "match" }
+func (c *core) hasCodeSecret() bool { return c.byCode && c.security.Auxiliary == "match" }
+
+// lacksCodeSecret tells whether a call by a code is with somebody who has not.
+func (c *core) lacksCodeSecret() bool { return c.byCode && !c.hasCodeSecret() }
 
 var (
 	// ErrCodeSecret is the Err of an Ended: whoever answered by a call code does not

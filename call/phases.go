@@ -235,7 +235,7 @@ func (c *core) install(now time.Time, k zrtp.KeysReady) error {
 		Verified:     k.Verified && !c.unexpected(),
 		PeerVerified: k.PeerV && k.Continuity == zrtp.Matched,
 		Auxiliary:    [...]string{zrtp.None: "none", zrtp.Matched: "match", zrtp.Mismatch: "mismatch"}[k.Auxiliary],
-		ByCode:       c.met,
+		ByCode:       c.byCode,
 		Discloses:    k.PeerD,
 		Itself:       c.own,
 		PeerClient:   k.Client,
@@ -361,7 +361,7 @@ func (c *core) leave(now time.Time, r Reason, w word, err error) {
 	c.phase = leaving
 	c.at = [timers]time.Time{}
 	if c.ours() {
-		c.control.say(now, w, nil)
+		c.control.say(now, w, because(r))
 	}
 	c.bye(now)
 }

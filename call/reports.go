@@ -187,7 +187,7 @@ func (c *core) hear(now time.Time, m message) {
 		return
 	}
 	if !c.caller || c.phase != ringing {
-		if m.word == wordHangup {
+		if m.word == wordHangup && !c.alarmed(now, m.body) {
 			c.remoteBye(now)
 		}
 		return
@@ -206,11 +206,15 @@ func (c *core) hear(now time.Time, m message) {
 		c.announce(c.path.Source(c.remote), c.remote)
 		c.begin(now, true)
 	case wordDeclined:
-		c.end(now, ReasonDeclined, nil)
+		if !c.alarmed(now, m.body) {
+			c.end(now, ReasonDeclined, refusal(m.body))
+		}
 	case wordBusy:
 		c.end(now, ReasonBusy, nil)
 	case wordHangup:
-		c.remoteBye(now)
+		if !c.alarmed(now, m.body) {
+			c.remoteBye(now)
+		}
 	}
 }
 

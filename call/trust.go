@@ -2,6 +2,8 @@ package call
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"net/netip"
 	"time"
@@ -43,7 +45,8 @@ type trust struct {
 	known   bool
 	zid     wire.ZID
 	retain  zrtp.Retain
-	kept    bool // retain went to the cache
+	meet    []byte // to be kept beside retain.RS1
+	kept    bool   // they went to the cache
 	sasType string
 	sas     string
 	want    string // what has to be typed
@@ -70,6 +73,18 @@ func (c *core) retained(zid wire.ZID) zrtp.Retained {
 	return zrtp.Retained{RS1: clone(r.RS1), RS2: clone(r.RS2), Verified: !r.Verified.IsZero()}
 }
 
+// meetingSecret is what two who have been in a call find each other by at a meeting point.
+// The exported key may be used "to derive other subkeys for various non-ZRTP purposes, via a
+// KDF using separate KDF label strings", and "may outlast the VoIP session" (RFC 6189,
+// Section 4.5.2).
+func meetingSecret(exported []byte) []byte {
+	b, err := hkdf.Key(sha256.New, exported, nil, "securecall meet by name 1", sha256.Size)
+	if err != nil {
+		panic(err) // of a length that HKDF has not: this it has
+	}
+	return b
+}
+
 func clone(secret []byte) []byte {
 	if secret == nil {
 		return nil
@@ -90,6 +105,7 @@ func (c *core) judge(k zrtp.KeysReady) error {
 	t := &c.trust
 	t.zid, t.sasType, t.sas, t.want = k.ZID, k.SAS.String(), text, text
 	t.retain = zrtp.Retain{RS1: clone(k.Retain.RS1), Expiry: k.Retain.Expiry, KeepRS2: k.Retain.KeepRS2}
+	t.meet = meetingSecret(k.ExportedKey)
 	if c.conf.SplitSAS {
 		first, second, ok := sas.Halves(t.sasType, text)
 		if !ok {
@@ -136,7 +152,7 @@ func (c *core) decide(now time.Time) bool {
 	}
 	needsContinuity := c.conf.Require == RequireContinuity || c.conf.Require == RequireVerified
 	switch {
-	case c.met && !c.hasCodeSecret():
+	case c.lacksCodeSecret():
 		c.leave(now, ReasonKeys, word, ErrCodeSecret)
 		return false
 	case t.doubt && (!c.conf.Attended || c.conf.KnownOnly || needsContinuity):
@@ -179,11 +195,11 @@ func (c *core) keep(now time.Time) {
 	if c.security.Continuity == "mismatch" && !t.verified || t.kept || c.conf.Cache == nil || c.own {
 		return
 	}
-	if c.met && !c.hasCodeSecret() {
+	if c.lacksCodeSecret() {
 		return // whoever it is, it is not the one with the code
 	}
 	t.kept = true
-	rs1, expiry, address, name := clone(t.retain.RS1), t.retain.Expiry, c.conf.Address, c.conf.Contact
+	rs1, meet, expiry, address, name := clone(t.retain.RS1), clone(t.meet), t.retain.Expiry, c.conf.Address, c.conf.Contact
 	doubt, keepRS2 := t.doubt, t.retain.KeepRS2
 	continuity := c.security.Continuity
 	seen := ""
@@ -203,14 +219,14 @@ func (c *core) keep(now time.Time) {
 		r.Expire(now)
 		switch {
 		case continuity == "mismatch":
-			r.RS2 = nil // what the other side has shown not to have: it may be his who was in between
+			r.RS2, r.Meet2 = nil, nil // what the other side has shown not to have: it may be his who was in between
 		case !keepRS2:
-			r.RS2 = r.RS1
+			r.RS2, r.Meet2 = r.RS1, r.Meet1
 		}
 		if continuity == "new" {
 			r.Verified, r.How = time.Time{}, "" // that was of secrets that are gone
 		}
-		r.RS1 = rs1
+		r.RS1, r.Meet1 = rs1, meet
 		r.Expires = time.Time{}
 		if expiry != zrtp.Forever {
 			r.Expires = now.Add(time.Duration(expiry) * time.Second)
@@ -229,7 +245,7 @@ func (c *core) keep(now time.Time) {
 			r.Name = name
 		}
 		return nil
-	}, rs1)
+	}, rs1, meet)
 }
 
 // wasSeen tells whether an address is that of somebody who called, and not one
@@ -302,7 +318,7 @@ func (c *core) compare(now time.Time, how, typed string) Comparison {
 			if !bytes.Equal(r.RS1, rs1) {
 				return errNothingToKeep // forgotten since, or never written: there is nothing to be verified
 			}
-			r.RS2 = nil // older than what was compared: whoever has it was not there
+			r.RS2, r.Meet2 = nil, nil // older than what was compared: whoever has it was not there
 			r.Verified, r.How = now, how
 			return nil
 		}, rs1)
@@ -316,26 +332,31 @@ func (c *core) compare(now time.Time, how, typed string) Comparison {
 	return Comparison{Possible: true, Equal: true, Left: maxWrong - t.wrong}
 }
 
-// unequal ends the call: somebody is in between. What is remembered is put
-// back as it was before, without the verification: "clearing the SAS Verified
-// flag, and erase the cached shared secret from this session" (Section 7.1).
+// unequal ends the call: somebody is in between.
 func (c *core) unequal(now time.Time) {
+	c.distrust()
+	c.leave(now, ReasonSAS, wordHangup, errSAS)
+}
+
+// distrust puts what is remembered back as it was before, without the verification:
+// "clearing the SAS Verified flag, and erase the cached shared secret from this session"
+// (Section 7.1).
+func (c *core) distrust() {
 	before, kept := c.trust.before, c.trust.kept
-	rs1, rs2 := clone(before.RS1), clone(before.RS2)
+	rs1, rs2, meet1, meet2 := clone(before.RS1), clone(before.RS2), clone(before.Meet1), clone(before.Meet2)
 	if c.trust.known || kept {
 		c.remember(func(r *zidcache.Record) error {
 			if r.First.IsZero() {
 				return errNothingToKeep // forgotten since
 			}
 			if kept {
-				r.RS1, r.RS2, r.Expires = rs1, rs2, before.Expires
+				r.RS1, r.RS2, r.Meet1, r.Meet2, r.Expires = rs1, rs2, meet1, meet2, before.Expires
 				r.Name, r.Address = before.Name, before.Address
 			}
 			r.Verified, r.How = time.Time{}, ""
 			return nil
-		}, rs1, rs2)
+		}, rs1, rs2, meet1, meet2)
 	}
-	c.leave(now, ReasonSAS, wordHangup, errSAS)
 }
 
 var errSAS = errors.New("what the other side reads out is not what stands here: somebody may be in between")
@@ -361,4 +382,5 @@ func (c *core) acceptRisk() {
 func (t *trust) forget() {
 	t.before.Wipe()
 	clear(t.retain.RS1)
+	clear(t.meet)
 }

@@ -313,7 +313,12 @@ func TestWrongSAS(t *testing.T) {
 			if r := w.alice.result(t); r.Reason != ReasonSAS {
 				t.Errorf("%s: ended with %d", how, r.Reason)
 			}
-			w.bob.result(t)
+			if r := w.bob.result(t); r.Reason != ReasonSAS || !errors.Is(r.Err, ErrUnequalThere) {
+				t.Errorf("%s: Bob's ended: %+v", how, r)
+			}
+			if r, _ := f.record(f.bob, f.alice); !r.Verified.IsZero() || !bytes.Equal(r.RS1, before.RS1) {
+				t.Errorf("%s: Bob remembers the call", how)
+			}
 			after, _ := f.record(f.alice, f.bob)
 			if !after.Verified.IsZero() || after.How != "" || !bytes.Equal(after.RS1, before.RS1) || !bytes.Equal(after.RS2, before.RS2) {
 				t.Errorf("%s: Alice remembers the call: verified %v", how, after.Verified)
@@ -323,6 +328,20 @@ func TestWrongSAS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who is declined for the sake of his keys is told.
+func TestKeysNotAccepted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFriends(t)
+		w := f.call(func(w *world) { w.bob.conf.Require = RequireContinuity })
+		if r := w.alice.result(t); r.Reason != ReasonDeclined || !errors.Is(r.Err, ErrNotAccepted) {
+			t.Errorf("Alice's ended: %+v", r)
+		}
+		if r := w.bob.result(t); r.Reason != ReasonRequire {
+			t.Errorf("Bob's ended: %+v", r)
+		}
+	})
 }
 
 // A contact was dialled, and another installation answers.
@@ -457,7 +476,7 @@ func TestKnownOnly(t *testing.T) {
 		}
 		// Whoever has only overheard a friend's ZID has not his secret.
 		_ = home(t, f.alice).Update(home(t, f.bob).ZID(), func(r *zidcache.Record) error {
-			r.RS1, r.RS2 = nil, nil
+			r.Wipe()
 			return nil
 		})
 		w = f.call(known, func(w *world) { w.alice.conf.Attended, w.bob.conf.Attended = true, true })

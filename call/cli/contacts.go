@@ -302,6 +302,9 @@ func forgetContact(c *ucli.Context, cache *zidcache.Cache, args []string) (strin
 		return "", err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s is forgotten, with all secrets\n", contactText(r))
+	if r.Answered {
+		fmt.Fprintf(c.App.ErrWriter, "their side still expects the old ones: it will warn of changed keys in the next call\n")
+	}
 	return "", nil
 }
 

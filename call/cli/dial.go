@@ -7,7 +7,6 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"securecall/call"
-	"securecall/call/meet"
 	"securecall/crypto/callcode"
 )
 
@@ -20,11 +19,13 @@ func Dial() *ucli.Command {
 		UsageText: `securecall dial bob.example
 securecall dial --bind :5004 203.0.113.9:5004      # and the other side the same, to here
 securecall dial --via meet.example 48-harbor-violin-echo
+securecall dial --via meet.example bob             # who was met there, or elsewhere, before
 securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-eof
 securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
 		Description: `PEER is the name of a contact, or host[:port] or [v6]:port, port 5004 if none is
 given, or, with --via, a call code. A contact's name wins, then a code; host:, contact:
-or code: in front says which is meant.
+or code: in front says which is meant. With --via a contact is called through the
+meeting point, at which its listen --via waits.
 Flags may stand before and after it. Two people who dial each other are in a call:
 each --bind then has the port that the other one dials.`,
 		Flags: callFlags("any free port",
@@ -62,27 +63,24 @@ func dial(c *ucli.Context) error {
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
 	}
-	host, code, err := s.find(typed)
+	who, err := s.find(typed)
 	if err == nil {
 		err = s.named(c.String("name"))
 	}
 	if err == nil {
-		err = s.checkVia(code != nil)
+		err = s.checkDial(who)
 	}
 	if err != nil {
 		return p.fail(err)
 	}
-	if code == nil && s.mapPort {
-		return p.fail(usagef("listen --map, or call by a code", "--map is for being called: nobody calls a dialler"))
-	}
-	if code != nil {
-		// Better now than when the code is used up.
+	if who.host == "" {
+		// Better now than when a code is used up.
 		if err := s.checkSound(); err != nil {
 			return p.fail(err)
 		}
-		return p.run(c.Context, meet.NewDialer(s.config(q, p.tty != nil), s.meeting(), *code), q)
+		return p.run(c.Context, s.meets(q, p.tty != nil, who), q)
 	}
-	path, peers, err := reach(c.Context, s.bind, host)
+	path, peers, err := reach(c.Context, s.bind, who.host)
 	if err != nil {
 		return p.fail(err)
 	}

@@ -27,7 +27,8 @@ securecall listen --via meet.example
 securecall listen --accept all --once --mic none --speaker message.wav`,
 		Description: `It prints what the other side types to call. A speaker that is a file is written
 anew by each call. With --via it waits at a meeting point and prints a call code, good
-for one call; no port is opened to others, and after each call there is a new code.`,
+for one call; no port is opened to others, and after each call there is a new code.
+Contacts find it there by its name in their contacts, without a code.`,
 		Flags: callFlags("[::]:5004, both families",
 			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
 			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
@@ -88,7 +89,7 @@ func listen(c *ucli.Context) error {
 	if err := s.checkSound(); err != nil {
 		return p.fail(err)
 	}
-	if err := s.checkVia(s.via != nil); err != nil {
+	if err := s.checkListen(); err != nil {
 		return p.fail(err)
 	}
 	if s.via != nil {

@@ -5,63 +5,81 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"securecall/call"
+	"securecall/call/meet"
 	"securecall/crypto/callcode"
+	"securecall/crypto/zidcache"
 	"securecall/nat"
 )
 
-// find settles whom typed means: a contact, a call code or a host, and returns the code
-// or the host to call. A contact's name wins, then, with --via, what looks like a code;
-// contact:, code: and host: in front say which.
-func (s *settings) find(typed string) (host string, code *callcode.Code, err error) {
+// A callee is whom to call, by one of these.
+type callee struct {
+	host    string
+	code    *callcode.Code
+	contact *zidcache.Record // through --via
+}
+
+// find settles whom typed means: a contact, a call code or a host. A contact's name wins,
+// then, with --via, what looks like a code; contact:, code: and host: in front say which.
+func (s *settings) find(typed string) (who callee, err error) {
 	if host, ok := strings.CutPrefix(typed, "host:"); ok {
 		s.address = host
-		return host, nil, nil
+		return callee{host: host}, nil
 	}
 	if text, ok := strings.CutPrefix(typed, "code:"); ok {
-		code, err := readCode(text)
-		return "", code, err
+		who.code, err = readCode(text)
+		return who, err
 	}
 	name, asked := strings.CutPrefix(typed, "contact:")
 	if s.cache == nil && asked {
-		return "", nil, usagef("leave --ephemeral out", "--ephemeral knows no contacts, and %q is one", printable(name))
+		return who, usagef("leave --ephemeral out", "--ephemeral knows no contacts, and %q is one", printable(name))
 	}
 	if s.cache != nil {
-		if host, err := s.findContact(name); host != "" || err != nil {
-			return host, nil, err
+		if who, err := s.findContact(name); who != (callee{}) || err != nil {
+			return who, err
 		}
 		if asked {
-			return "", nil, usagef("securecall contacts list shows who is known", "there is no contact %q", printable(name))
+			return who, usagef("securecall contacts list shows who is known", "there is no contact %q", printable(name))
 		}
 	}
 	if s.via != nil && callcode.Looks(typed) {
-		code, err := readCode(typed)
-		return "", code, err
+		who.code, err = readCode(typed)
+		return who, err
 	}
 	if callcode.Looks(typed) {
-		return "", nil, usagef("--via SERVER names the meeting point that the other side's listen --via has; host: in front says that it is a host",
+		return who, usagef("--via SERVER names the meeting point that the other side's listen --via has; host: in front says that it is a host",
 			"that is a call code, and nothing says through which server")
 	}
 	s.address = typed
-	return typed, nil, nil
+	return callee{host: typed}, nil
 }
 
-// findContact is where to call a contact; empty: there is none of that name.
-func (s *settings) findContact(name string) (host string, err error) {
+// findContact is how to call a contact: with --via where both have met before, else at an
+// address; none: there is no contact of that name.
+func (s *settings) findContact(name string) (who callee, err error) {
 	r, known, err := s.cache.Named(name)
-	r.Wipe()
 	switch {
 	case err != nil:
-		return "", &stateError{err}
+		return who, &stateError{err}
 	case !known:
-		return "", nil
-	case r.Address == "":
-		return "", usagef("it was met by a call code, or has only called: ask for a new code and dial that, or an address: securecall dial --name "+quoted(name)+" bob.example",
+		return who, nil
+	case s.via != nil && !meet.Meetable(&r, time.Now()):
+		r.Wipe()
+		return who, usagef("ask for a code and dial that; from then on the name is enough",
+			"there is nothing yet by which %q is to be found at a meeting point: that takes one call", printable(name))
+	case s.via != nil:
+		s.expect = &call.Contact{ZID: r.ZID, Name: name}
+		return callee{contact: &r}, nil
+	}
+	r.Wipe()
+	if r.Address == "" {
+		return who, usagef("securecall dial --via SERVER "+quoted(name)+", if the other side says listen --via; or an address: securecall dial --name "+quoted(name)+" bob.example",
 			"no address is known of %q", printable(name))
 	}
 	s.expect = &call.Contact{ZID: r.ZID, Name: name}
-	return r.Address, nil
+	return callee{host: r.Address}, nil
 }
 
 func quoted(name string) string {

@@ -129,6 +129,9 @@ func (s *screen) code(at time.Time, e call.Listening) {
 	s.say(s.talk, "read this to the other side, who types it:")
 	s.say(s.results, "  securecall dial --via %s %s", e.Server, s.paint(bold, e.Code))
 	s.say(s.talk, "it is good for one call, in the next %d minutes; nobody else is to know it", int(e.Held.Minutes()))
+	if e.ByName {
+		s.say(s.talk, "whom you have been in a call with needs no code: securecall dial --via %s NAME", e.Server)
+	}
 	s.wait(at, "waiting for a call")
 }
 
@@ -227,7 +230,9 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonBusy:
 		what, hint = "busy: the other side is in another call", "try again later"
 	case call.ReasonDeclined:
-		what = "declined"
+		if e.Err == nil {
+			what = "declined"
+		}
 	case call.ReasonUnreachable:
 		if len(s.tried) == 0 { // a call code
 			hint = "call again with a new code; if it goes on, one of the two networks lets nothing through, and the meeting point has no relay"
@@ -246,6 +251,9 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		what = "the other side's keys are not the expected ones, and nobody is here to decide"
 		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal and compare the words"
 	case call.ReasonSAS:
+		if errors.Is(e.Err, call.ErrUnequalThere) {
+			break
+		}
 		what = "the words are not the same: somebody may be in between, listening to both of you"
 		hint = "tell the other side by another way; call again over another network, and compare again; a verification of before was taken away"
 	case call.ReasonKeys:

@@ -12,7 +12,7 @@ import (
 	"securecall/nat/rendezvous"
 )
 
-// Meeting by a call code: --via, and what can be wrong with it.
+// Meeting at a server, by a call code or as contacts: --via, and what can be wrong with it.
 
 func readVia(c *ucli.Context) (server *rendezvous.Address, relayOnly bool, err error) {
 	relayOnly = c.Bool("relay-only")
@@ -29,28 +29,61 @@ func readVia(c *ucli.Context) (server *rendezvous.Address, relayOnly bool, err e
 	return &a, relayOnly, nil
 }
 
-// checkVia refuses what does not go with a call by a code, or without one.
-func (s *settings) checkVia(byCode bool) error {
+// checkListen refuses what does not go with --via, or without it.
+func (s *settings) checkListen() error {
 	switch {
-	case byCode && s.via == nil:
+	case s.via == nil && s.require == call.RequireCode:
+		return errCodeRequired
+	case s.via != nil && s.auxiliary != nil:
+		return errAnotherSecret
+	}
+	return s.checkWay(s.via != nil)
+}
+
+// checkDial refuses what does not go with who is to be called.
+func (s *settings) checkDial(who callee) error {
+	switch {
+	case who.code != nil && s.via == nil:
 		return usagef("--via SERVER names the meeting point that the other side has", "a call code, and nothing says through which server")
-	case !byCode && s.via != nil:
-		return usagef("leave --via out, or dial the code that the other side's listen --via prints", "--via is for call codes, and an address or a contact is reached without it")
-	case byCode && s.auxiliary != nil:
-		return usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
+	case who.host != "" && s.via != nil:
+		return usagef("leave --via out, or dial the code that the other side's listen --via prints", "--via is for call codes and contacts, and an address is reached without it")
+	case who.code == nil && s.require == call.RequireCode:
+		return errCodeRequired
+	case who.code != nil && s.auxiliary != nil:
+		return errAnotherSecret
+	case who.host != "" && s.mapPort:
+		return usagef("listen --map, or call by a code", "--map is for being called: nobody calls a dialler")
+	}
+	return s.checkWay(who.host == "")
+}
+
+// checkWay refuses what does not go with meeting at a server, or without it.
+func (s *settings) checkWay(meets bool) error {
+	switch {
 	case s.mapPort && s.relayOnly:
 		return usagef("leave one of them out", "--relay-only uses no port of the router's: there is nothing for --map")
-	case !byCode && s.relayOnly:
-		return usagef("call by a code: the other side says listen --via, and reads it to you", "--relay-only goes with a call code")
-	case !byCode && s.require == call.RequireCode:
-		return usagef("securecall listen --via SERVER prints a code, and securecall dial --via SERVER CODE calls by it", "--require code needs a call code")
+	case !meets && s.relayOnly:
+		return usagef("call by a code: the other side says listen --via, and reads it to you", "--relay-only goes with a call code or a contact")
 	}
 	return nil
 }
 
+var (
+	errCodeRequired  = usagef("securecall listen --via SERVER prints a code, and securecall dial --via SERVER CODE calls by it", "--require code needs a call code")
+	errAnotherSecret = usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
+)
+
 // meeting is what package meet needs to know of the flags.
 func (s *settings) meeting() meet.Options {
 	return meet.Options{Server: *s.via, Bind: s.bind, RelayOnly: s.relayOnly, Map: s.mapPort}
+}
+
+// meets makes the dialler of somebody who is met at a server.
+func (s *settings) meets(q *queue, attended bool, who callee) *meet.Dialer {
+	if who.contact != nil {
+		return meet.NewContactDialer(s.config(q, attended), s.meeting(), who.contact)
+	}
+	return meet.NewDialer(s.config(q, attended), s.meeting(), *who.code)
 }
 
 func readCode(text string) (*callcode.Code, error) {
@@ -66,7 +99,7 @@ func readCode(text string) (*callcode.Code, error) {
 	return nil, usagef(hint, "%v", err)
 }
 
-// meetingFailure is what to say where two people did not meet.
+// meetingFailure is what to say where two people did not meet, or did not stay together.
 func meetingFailure(err error) (hint string, ok bool) {
 	const another = "ask the other side for a new code"
 	var gone *rendezvous.GoneError
@@ -80,11 +113,14 @@ func meetingFailure(err error) (hint string, ok bool) {
 		{meet.ErrWrongCode, "it is used up: " + another + ", and check each word"},
 		{meet.ErrGuessed, "a new code comes; if it goes on, somebody is trying to get in"},
 		{meet.ErrLeft, "a new code comes"},
+		{meet.ErrNotThere, "it has to say listen --via with the same server, and be in no other call; a call code reaches it as well"},
 		{meet.ErrGone, "it may have been interrupted: try again with a new code"},
 		{meet.ErrOtherEnd, "both sides should have the same version of securecall"},
 		{meet.ErrBroken, "the server is not working as it should, or interferes: try another"},
 		{call.ErrStranger, "--accept ask answers anybody with the code; a new code comes"},
 		{call.ErrNotMet, "somebody is interfering: call again, through another server"},
+		{call.ErrUnequalThere, "speak with them by another way; call again over another network, and compare again"},
+		{call.ErrNotAccepted, "one of you has lost, restored or forgotten what it remembers, or somebody is in between: have them call from a terminal, and compare the words"},
 		{call.ErrCodeSecret, "do not trust this server; call again through another one"},
 		{punched.ErrNoRoute, "one of the two networks lets nothing through, and the meeting point has no relay that both reach"},
 		{rendezvous.ErrUnknown, "check the number, and that both sides have the same --via; or " + another},

@@ -9,6 +9,7 @@ import (
 
 	"securecall/call"
 	"securecall/crypto/callcode"
+	"securecall/crypto/zidcache"
 	"securecall/nat"
 	"securecall/nat/punched"
 	"securecall/nat/rendezvous"
@@ -62,18 +63,26 @@ func (c *current) Compare(id int, how, typed string) call.Comparison {
 // BeforePanic is call.Endpoint's.
 func (c *current) BeforePanic(f func()) { c.beforePanic = f }
 
-// A Dialer makes one call by a code.
+// A Dialer makes one call, by a code or to a contact.
 type Dialer struct {
 	current
-	o    Options
-	code callcode.Code
-	conf call.Config
+	o       Options
+	code    callcode.Code
+	contact *zidcache.Record // nil: whoever has the code
+	conf    call.Config
 }
 
 // NewDialer prepares a call by a code.
 func NewDialer(c call.Config, o Options, code callcode.Code) *Dialer {
 	c, o = withDefaults(c, o)
 	return &Dialer{o: o, code: code, conf: c}
+}
+
+// NewContactDialer prepares a call to a contact that is Meetable. The record's secrets are
+// the Dialer's from then on.
+func NewContactDialer(c call.Config, o Options, contact *zidcache.Record) *Dialer {
+	c, o = withDefaults(c, o)
+	return &Dialer{o: o, contact: contact, conf: c}
 }
 
 func withDefaults(c call.Config, o Options) (call.Config, Options) {
@@ -93,10 +102,15 @@ func withDefaults(c call.Config, o Options) (call.Config, Options) {
 // cancelled, which hangs up properly.
 func (d *Dialer) Run(ctx context.Context) call.Ended {
 	first := d.conf.EarlierCalls + 1
-	d.conf.OnEvent(first, call.Dialing{Peer: name(d.code), Server: d.o.Server.String()})
+	peer := name(d.code)
+	if d.contact != nil {
+		peer = d.contact.Name
+		defer d.contact.Wipe()
+	}
+	d.conf.OnEvent(first, call.Dialing{Peer: peer, Server: d.o.Server.String()})
 	patient, cancel := context.WithTimeout(ctx, d.conf.Timeout)
 	defer cancel()
-	e, err := Dial(patient, d.o, d.code, d.conf)
+	e, err := d.dial(patient, first)
 	if err != nil {
 		ended := call.Ended{Reason: reasonOf(err), Err: err}
 		if ctx.Err() != nil {
@@ -106,6 +120,27 @@ func (d *Dialer) Run(ctx context.Context) call.Ended {
 		return ended
 	}
 	return d.run(ctx, e)
+}
+
+// dial dials; a contact who is not there again and again, as long as there is time.
+func (d *Dialer) dial(ctx context.Context, id int) (*call.Endpoint, error) {
+	if d.contact == nil {
+		return Dial(ctx, d.o, d.code, d.conf)
+	}
+	for told := false; ; told = true {
+		e, err := DialContact(ctx, d.o, d.contact, d.conf)
+		if !errors.Is(err, ErrNotThere) {
+			return e, err
+		}
+		if !told {
+			d.conf.OnEvent(id, call.Fault{Err: err, Hint: "trying on until --timeout"})
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(retryEvery):
+		}
+	}
 }
 
 // reasonOf is why a meeting did not become a call.
@@ -123,13 +158,13 @@ func reasonOf(err error) call.Reason {
 		return call.ReasonNotPossible
 	case errors.Is(err, rendezvous.ErrUnknown), errors.Is(err, rendezvous.ErrUsed), errors.Is(err, rendezvous.ErrExpired), errors.Is(err, ErrWrongCode):
 		return call.ReasonCode
-	case errors.Is(err, punched.ErrNoRoute), errors.Is(err, ErrGone), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, punched.ErrNoRoute), errors.Is(err, ErrGone), errors.Is(err, ErrNotThere), errors.Is(err, context.DeadlineExceeded):
 		return call.ReasonUnreachable
 	}
 	return call.ReasonFault
 }
 
-// A Listener waits for calls by codes: one for each code, one after the other.
+// A Listener waits for calls by codes, one for each, and of contacts, one after the other.
 type Listener struct {
 	current
 	o    Options
@@ -204,7 +239,52 @@ func (l *Listener) next(ctx context.Context) (e *call.Endpoint, opened bool, err
 		m.Close()
 		return nil, false, ctx.Err()
 	}
-	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held})
-	e, err = m.Wait(ctx, l.conf)
+	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held, ByName: l.byName()})
+	e, err = l.first(ctx, m)
 	return e, true, err
+}
+
+// byName tells whether contacts find us without a code.
+func (l *Listener) byName() bool { return l.conf.Cache != nil && l.conf.Require != call.RequireCode }
+
+// first waits for whoever comes first, with the code or by name, and leaves the others.
+func (l *Listener) first(ctx context.Context, m *Mailbox) (*call.Endpoint, error) {
+	if !l.byName() {
+		return m.Wait(ctx, l.conf)
+	}
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	visitors := make(chan *visitor, 1)
+	go func() {
+		d := door{o: l.o, cache: l.conf.Cache}
+		v, _ := d.await(waiting)
+		visitors <- v
+	}()
+	sessions := make(chan *rendezvous.Session, 1)
+	var failed error
+	go func() {
+		var s *rendezvous.Session
+		s, failed = m.client.Accept(waiting)
+		sessions <- s
+	}()
+	select {
+	case s := <-sessions:
+		stop()
+		if v := <-visitors; v != nil {
+			v.dismiss()
+		}
+		if s == nil {
+			m.Close()
+			return nil, failed
+		}
+		return m.answer(ctx, s, l.conf)
+	case v := <-visitors:
+		stop()
+		<-sessions
+		m.Close()
+		if v == nil {
+			return nil, ctx.Err()
+		}
+		return v.answer(ctx, l.o, l.conf)
+	}
 }

@@ -2,16 +2,12 @@ package meet
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"time"
 
-	"securecall/crypto/pake"
 	"securecall/nat"
 	"securecall/nat/punched"
 	"securecall/nat/rendezvous"
@@ -19,7 +15,7 @@ import (
 
 // Two who are in a call find each other again when one of them goes to another
 // network. Both wait at the meeting point, under a name each that only they know, made
-// from what the code gave them. Who has moved, or hears nothing any more, joins the
+// from what they had when they met. Who has moved, or hears nothing any more, joins the
 // other's name; they say fresh numbers to each other, from which the keys of this one
 // talk are made, and then where they are now. ICE restarts (RFC 8445, Section 9), on each
 // side once it has opened something of the other's: before that the meeting point could
@@ -43,8 +39,10 @@ const (
 	againTime  = 5 * time.Second        // for one attempt to meet again
 	oldTime    = 500 * time.Millisecond // for a connection that may be as lost as the way
 	retryEvery = 2 * time.Second
-	nonceSize  = 32
 )
+
+// shared is what both have for it.
+func (f *follower) shared() shared { return shared{f.link.again, "securecall meet again 1: "} }
 
 // A follower is one side of that. One goroutine, that of run, owns it.
 type follower struct {
@@ -166,11 +164,17 @@ func (f *follower) attend() {
 			s, err := c.Accept(f.life)
 			var gone *rendezvous.GoneError
 			switch {
+			case errors.As(err, &gone) && gone.Name != f.name(f.caller):
+				continue
 			case errors.As(err, &gone):
 				c.Close() // somebody else waits under it now: it is ours, and we come again
 				return
 			case err != nil:
 				return
+			}
+			if s.Name != f.name(f.caller) {
+				_ = s.Close() // to somebody else who calls we are not there
+				continue
 			}
 			select {
 			case f.joined <- s:
@@ -247,7 +251,7 @@ func (f *follower) serve(s *rendezvous.Session) error {
 
 // again does what stands above, and waits until there is a way.
 func (f *follower) again(ctx context.Context, s *rendezvous.Session, joins bool) error {
-	t, err := f.secure(ctx, s, joins)
+	t, _, err := f.shared().secure(ctx, s, joins, f.caller, f.o.Rand)
 	if err != nil {
 		_ = s.Close()
 		return err
@@ -302,52 +306,8 @@ func (f *follower) exchange(ctx context.Context, t *talk, joins bool) (theirs pu
 	return theirs, nil
 }
 
-// secure makes the keys of one talk. Each side's number is new, and so are they: what the
-// meeting point has kept of another talk opens nothing.
-func (f *follower) secure(ctx context.Context, s conversation, joins bool) (*talk, error) {
-	ours := make([]byte, nonceSize)
-	if _, err := io.ReadFull(f.o.Rand, ours); err != nil {
-		return nil, err
-	}
-	if err := s.Send(ctx, ours); err != nil {
-		return nil, err
-	}
-	theirs, err := s.Receive(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(theirs) != nonceSize {
-		return nil, ErrBroken
-	}
-	salt := slices.Concat(ours, theirs)
-	if !joins {
-		salt = slices.Concat(theirs, ours)
-	}
-	var keys pake.Keys
-	defer keys.Clear()
-	copy(keys.Send[:], f.derive(salt, "what is said by the "+role(f.caller)))
-	copy(keys.Receive[:], f.derive(salt, "what is said by the "+role(!f.caller)))
-	return newTalk(s, keys)
-}
-
 // name is under which the caller, or the callee, waits.
 func (f *follower) name(caller bool) (n rendezvous.Name) {
-	copy(n[:], f.derive(nil, "where to find the "+role(caller)))
+	copy(n[:], f.shared().derive(nil, "where to find the "+role(caller)))
 	return n
-}
-
-func role(caller bool) string {
-	if caller {
-		return "caller"
-	}
-	return "callee"
-}
-
-// derive makes 32 octets of what the code gave, for one use (RFC 5869).
-func (l *link) derive(salt []byte, use string) []byte {
-	b, err := hkdf.Key(sha256.New, l.again, salt, "securecall meet again 1: "+use, 32)
-	if err != nil {
-		panic(err) // of a length that HKDF has not: 32 it has
-	}
-	return b
 }

@@ -131,7 +131,7 @@ func TestStrangerMeetsAgain(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	talk, err := stranger.secure(ctx, s, true)
+	talk, _, err := stranger.shared().secure(ctx, s, true, true, a.o.Rand)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,8 +156,8 @@ func TestTalksHaveKeysOfTheirOwn(t *testing.T) {
 		x, y := between(t, pass)
 		var ta, tb *talk
 		var wg sync.WaitGroup
-		wg.Go(func() { ta, _ = a.secure(t.Context(), x, true) })
-		wg.Go(func() { tb, _ = b.secure(t.Context(), y, false) })
+		wg.Go(func() { ta, _, _ = a.shared().secure(t.Context(), x, true, true, a.o.Rand) })
+		wg.Go(func() { tb, _, _ = b.shared().secure(t.Context(), y, false, false, b.o.Rand) })
 		wg.Wait()
 		if ta == nil || tb == nil {
 			t.Fatal("no talk")

@@ -11,6 +11,7 @@ import (
 
 	"securecall/call"
 	"securecall/crypto/pake"
+	"securecall/crypto/zidcache"
 	"securecall/nat"
 	"securecall/nat/mapping"
 	"securecall/nat/punched"
@@ -26,7 +27,8 @@ type link struct {
 	caller  bool
 	found   chan struct{} // holds a token when there are candidates to tell
 
-	auxiliary, again []byte // that the code gave both
+	contact          *zidcache.Record // whom we meet; nil: whoever has the code
+	auxiliary, again []byte           // that the code gave both, and for meeting again
 
 	life    context.Context // the call's
 	end     context.CancelFunc
@@ -117,22 +119,27 @@ func (l *link) close() {
 	l.forget()
 }
 
-// forget overwrites what the code gave.
+// forget overwrites what the two have met with.
 func (l *link) forget() {
 	clear(l.auxiliary)
 	clear(l.again)
 }
 
-// meet introduces both sides to each other, and waits until there is a way. The
-// callee is first: its ZID may be the caller's own.
-func (l *link) meet(ctx context.Context, conf call.Config, keys pake.Keys) (*call.Endpoint, error) {
-	patient, cancel := context.WithTimeout(ctx, connectTime)
-	defer cancel()
+// agreed goes on with what a code has given.
+func (l *link) agreed(ctx context.Context, conf call.Config, keys pake.Keys) (*call.Endpoint, error) {
 	t, err := newTalk(l.session, keys)
 	if err != nil {
 		return nil, err
 	}
 	l.auxiliary, l.again = bytes.Clone(keys.Auxiliary[:]), bytes.Clone(keys.Again[:])
+	return l.meet(ctx, conf, t)
+}
+
+// meet introduces both sides to each other, and waits until there is a way. The
+// callee is first: its ZID may be the caller's own.
+func (l *link) meet(ctx context.Context, conf call.Config, t *talk) (*call.Endpoint, error) {
+	patient, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
 	e, err := l.introduce(patient, t, conf)
 	if err != nil {
 		t.close()
@@ -148,6 +155,9 @@ func (l *link) meet(ctx context.Context, conf call.Config, keys pake.Keys) (*cal
 
 func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.Endpoint, error) {
 	m := call.Meeting{Path: l.way, Peer: punched.Peer, Auxiliary: l.auxiliary, Caller: l.caller}
+	if l.contact != nil {
+		m.Contact = &l.contact.ZID
+	}
 	var peer introduction
 	var err error
 	if l.caller {

@@ -1,5 +1,5 @@
 // Package meet brings two people into a call who share a call code and nothing
-// else: the one who waits opens a mailbox at a meeting point and reads the code out,
+// else, or who are contacts (contact.go). By a code: the one who waits opens a mailbox at a meeting point and reads the code out,
 // the other one joins with it. What then goes through the meeting point:
 //
 //	caller                         callee
@@ -162,7 +162,7 @@ func (l *link) dial(ctx context.Context, code callcode.Code, conf call.Config) (
 	case err != nil:
 		return nil, gone(err)
 	}
-	return l.meet(ctx, conf, keys)
+	return l.agreed(ctx, conf, keys)
 }
 
 // A Mailbox waits for one person.
@@ -214,6 +214,11 @@ func (m *Mailbox) Wait(ctx context.Context, conf call.Config) (*call.Endpoint, e
 		m.Close()
 		return nil, err
 	}
+	return m.answer(ctx, session, conf)
+}
+
+// answer answers who has joined.
+func (m *Mailbox) answer(ctx context.Context, session *rendezvous.Session, conf call.Config) (*call.Endpoint, error) {
 	l, err := m.o.newLink(ctx, m.socket, m.client, session, session.Relays, false)
 	if err != nil {
 		m.client.Close()
@@ -245,7 +250,7 @@ func (l *link) answer(ctx context.Context, code callcode.Code, conf call.Config,
 		return nil, ErrLeft
 	}
 	_ = proven(ctx) // else the server only counts a guess too many
-	return l.meet(ctx, conf, keys)
+	return l.agreed(ctx, conf, keys)
 }
 
 // name is a code without its words, for events and logs.

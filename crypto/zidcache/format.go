@@ -10,18 +10,20 @@ import (
 	"strconv"
 )
 
-// The file, version 1 (docs/notes/zid-cache.md):
+// The file, version 2 (docs/notes/zid-cache.md):
 //
-//	securecall zids 1
+//	securecall zids 2
 //	own ZID
 //	ZID, answered, last, first, address, verified, how, expires, rs1, rs2, name: a line a peer
 //	sum CRC-32C of everything above
 //
 // Numbers are small hexadecimal digits, times RFC 3339 in UTC, fields are
-// divided by tabs, and what there is not is empty.
+// divided by tabs, and what there is not is empty. Behind rs1 and rs2, without anything
+// between, stands what was kept beside it for meeting. Version 1 had no such thing; it is
+// read, and written as version 2.
 const (
 	magic   = "securecall zids "
-	version = 1
+	version = 2
 	sumSize = len("sum 00000000\n")
 
 	// maxSize is what a file may have, about 200,000 peers.
@@ -44,7 +46,7 @@ var errLine = &damage{why: errors.New("a line cannot be read")}
 // which hold secrets.
 type state struct {
 	own     ZID
-	head    []byte // up to the records
+	head    []byte // as it is to be written
 	records []byte // whole lines
 }
 
@@ -69,17 +71,24 @@ func parse(data []byte) (*state, error) {
 	if !ok || err != nil || len(records) > 0 && records[len(records)-1] != '\n' {
 		return nil, errLine
 	}
-	s := &state{own: zid, head: content[:len(content)-len(records)], records: records}
-	if !bytes.Equal(s.head, appendHead(nil, zid)) {
+	s := &state{own: zid, head: appendHead(nil, zid), records: records}
+	if !isHead(first) || !bytes.Equal(content[len(first)+1:len(content)-len(records)], appendOwn(nil, zid)) {
 		return nil, errLine
 	}
 	return s, nil
 }
 
 func appendHead(dst []byte, own ZID) []byte {
-	dst = append(dst, magic...)
-	dst = strconv.AppendUint(dst, version, 10)
-	return appendOwn(append(dst, '\n'), own)
+	return appendOwn(append(appendMagic(dst, version), '\n'), own)
+}
+
+func appendMagic(dst []byte, v uint64) []byte {
+	return strconv.AppendUint(append(dst, magic...), v, 10)
+}
+
+// isHead tells whether line, without its line feed, is the first of a file that can be read.
+func isHead(line []byte) bool {
+	return bytes.Equal(line, appendMagic(nil, 1)) || bytes.Equal(line, appendMagic(nil, version))
 }
 
 func appendOwn(dst []byte, own ZID) []byte {

@@ -13,17 +13,18 @@ import (
 )
 
 // example is the file of docs/notes/zid-cache.md.
-const example = "securecall zids 1\n" +
+const example = "securecall zids 2\n" +
 	"own 0f1e2d3c4b5a69788796a5b4\n" +
 	"c0ffee00c0ffee00c0ffee00\tanswered\t2026-03-04T12:00:00Z\t2026-01-02T03:04:05Z\t192.0.2.7:5004\t2026-01-02T03:05:00Z\ttyped\t\t" +
-	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\t\tbob\n"
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f" +
+	"202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\t\tbob\n"
 
 func summed(content string) []byte { return appendSum([]byte(content), []byte(content)) }
 
 // The format is a promise to later versions.
 func TestFormat(t *testing.T) {
 	data := summed(example)
-	if want := "sum b99edd23\n"; !strings.HasSuffix(string(data), want) {
+	if want := "sum fc304294\n"; !strings.HasSuffix(string(data), want) {
 		t.Errorf("%s", data[len(data)-sumSize:])
 	}
 	note, err := os.ReadFile(filepath.Join("..", "..", "docs", "notes", "zid-cache.md"))
@@ -41,11 +42,46 @@ func TestFormat(t *testing.T) {
 	if !known || err != nil {
 		t.Fatal(known, err)
 	}
-	if got := fmt.Sprintf("%x %x %x %x", s.own[:2], r.ZID[:2], r.RS1[:2], r.RS2); got != "0f1e c0ff 0001 " {
+	if got := fmt.Sprintf("%x %x %x %x %x %x", s.own[:2], r.ZID[:2], r.RS1[:2], r.Meet1[:2], r.RS2, r.Meet2); got != "0f1e c0ff 0001 2021  " {
 		t.Error(got)
 	}
 	if !bytes.Equal(s.with(nil, nil, false), data) {
 		t.Error("written again, it is another file")
+	}
+}
+
+// A file of version 1 is read, and written as one of version 2.
+func TestVersion1(t *testing.T) {
+	old := "securecall zids 1\n" +
+		"own 0f1e2d3c4b5a69788796a5b4\n" +
+		"c0ffee00c0ffee00c0ffee00\tanswered\t2026-03-04T12:00:00Z\t2026-01-02T03:04:05Z\t192.0.2.7:5004\t2026-01-02T03:05:00Z\ttyped\t\t" +
+		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\t\tbob\n"
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "zids"), summed(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var d told
+	c, err := Open(dir, d.damaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zid := ZID{0xc0, 0xff, 0xee, 0, 0xc0, 0xff, 0xee, 0, 0xc0, 0xff, 0xee, 0}
+	r, known, err := c.Lookup(zid)
+	if !known || err != nil || r.Name != "bob" || r.RS1[1] != 1 || r.Meet1 != nil {
+		t.Fatal(r, known, err)
+	}
+	if err := c.Update(zid, func(r *Record) error { r.Address = ""; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	now, err := os.ReadFile(filepath.Join(dir, "zids"))
+	if want := strings.Replace(strings.Replace(old, "zids 1", "zids 2", 1), "192.0.2.7:5004", "", 1); err != nil || string(now) != string(summed(want)) {
+		t.Errorf("%s, %v", now, err)
+	}
+	if len(d) > 0 {
+		t.Error(d)
 	}
 }
 
@@ -99,8 +135,8 @@ func TestDamageIsSetAside(t *testing.T) {
 		"another file":   "[core]\n\teditor = vi\n",
 		"cut off":        example,
 		"changed":        strings.Replace(string(summed(example)), "bob", "eve", 1),
-		"version 0":      string(summed(strings.Replace(example, "zids 1", "zids 0", 1))),
-		"version 01":     string(summed(strings.Replace(example, "zids 1", "zids 01", 1))),
+		"version 0":      string(summed(strings.Replace(example, "zids 2", "zids 0", 1))),
+		"version 02":     string(summed(strings.Replace(example, "zids 2", "zids 02", 1))),
 		"no own ZID":     string(summed("securecall zids 1\n")),
 		"own ZID short":  string(summed("securecall zids 1\nown 0f1e\n")),
 		"half a line":    string(summed(example + "c0ffee00")),
@@ -177,7 +213,7 @@ func TestDamageInUse(t *testing.T) {
 }
 
 func TestNewerVersionIsLeftAlone(t *testing.T) {
-	for _, content := range []string{"securecall zids 2\n", "securecall zids 17\nanything", string(summed("securecall zids 18446744073709551615\n"))} {
+	for _, content := range []string{"securecall zids 3\n", "securecall zids 17\nanything", string(summed("securecall zids 18446744073709551615\n"))} {
 		dir := fresh(t)
 		c := reopen(t, dir)
 		if err := os.WriteFile(c.path, []byte(content), 0o600); err != nil {
@@ -221,7 +257,8 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(strings.Replace(example, "\tanswered", "\tunanswered", 1)), false)
 	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\n"), true)
 	f.Add([]byte("securecall zids 01\nown 0f1e2d3c4b5a69788796a5b4\n"), true)
-	f.Add([]byte("securecall zids 2\n"), false)
+	f.Add([]byte("securecall zids 3\n"), false)
+	f.Add([]byte("securecall zids 2\nown 0f1e2d3c4b5a69788796a5b4\n"), true)
 	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\nsum 00000000\n"), true)
 	f.Fuzz(func(t *testing.T, data []byte, sum bool) {
 		if sum {
@@ -263,8 +300,9 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte(example))
 	f.Add([]byte(strings.Replace(example, "\tanswered", "\tunanswered", 1)))
 	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\n"))
+	f.Add([]byte("securecall zids 2\nown 0f1e2d3c4b5a69788796a5b4\n"))
 	f.Add([]byte("securecall zids 1\nown 0f1e2d3c4b5a69788796a5b4\n\n\tunanswered\t\n\t\n"))
-	f.Add([]byte("securecall zids 2\n"))
+	f.Add([]byte("securecall zids 3\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if _, err := parse(content); err == nil && !bytes.Equal(content, summed(string(content[:len(content)-sumSize]))) {
 			t.Error("read without its sum")
@@ -274,7 +312,11 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again := s.with(nil, nil, false); !bytes.Equal(again, data) {
+		again := s.with(nil, nil, false)
+		if old, ok := bytes.CutPrefix(content, []byte("securecall zids 1\n")); ok {
+			data = summed("securecall zids 2\n" + string(old))
+		}
+		if !bytes.Equal(again, data) {
 			t.Errorf("%q became %q", data, again)
 		}
 		for line := range bytes.Lines(s.records) {

@@ -15,15 +15,19 @@ import (
 // in UTC.
 type Record struct {
 	ZID      ZID
-	RS1, RS2 []byte    // retained secrets, 32 bytes each (Section 4.6.1); nil: none. They are the caller's to wipe
-	Expires  time.Time // when RS1 and RS2 end; zero: never (cache expiration interval 0xffffffff)
-	Verified time.Time // when the SAS was verified; zero: not verified
-	How      string    // it was verified: typed, via; empty when not verified
-	Name     string    // of a contact; empty: it has none
-	Address  string    // last address, host:port
-	First    time.Time // first call
-	Last     time.Time // last call
-	Answered bool      // a call with it was answered, or was dialled by us and secured
+	RS1, RS2 []byte // retained secrets, 32 bytes each (Section 4.6.1); nil: none. They are the caller's to wipe
+	// Meet1 and Meet2 come from the calls of RS1 and RS2, 32 bytes each: what the names of
+	// mailboxes at a meeting point are made from (Section 4.5.2, docs/notes/by-name.md); nil:
+	// none. They are the caller's to wipe.
+	Meet1, Meet2 []byte
+	Expires      time.Time // when these four end; zero: never (cache expiration interval 0xffffffff)
+	Verified     time.Time // when the SAS was verified; zero: not verified
+	How          string    // it was verified: typed, via; empty when not verified
+	Name         string    // of a contact; empty: it has none
+	Address      string    // last address, host:port
+	First        time.Time // first call
+	Last         time.Time // last call
+	Answered     bool      // a call with it was answered, or was dialled by us and secured
 }
 
 const (
@@ -33,17 +37,20 @@ const (
 	maxHow     = 16  // bytes
 
 	// maxLine bounds the line of a record that check has passed.
-	maxLine = 24 + 10 + 4*20 + 2*2*secretSize + maxAddress + maxHow + 4*maxName + 11
+	maxLine = 24 + 10 + 4*20 + 4*2*secretSize + maxAddress + maxHow + 4*maxName + 11
 )
 
-// Wipe clears RS1 and RS2.
+// Wipe clears the secrets.
 func (r *Record) Wipe() {
-	clear(r.RS1)
-	clear(r.RS2)
-	r.RS1, r.RS2 = nil, nil
+	for _, secret := range r.secrets() {
+		clear(*secret)
+		*secret = nil
+	}
 }
 
-// Expire wipes RS1 and RS2 if they have ended by now: a secret "MAY be deleted
+func (r *Record) secrets() [4]*[]byte { return [...]*[]byte{&r.RS1, &r.RS2, &r.Meet1, &r.Meet2} }
+
+// Expire wipes the secrets if they have ended by now: a secret "MAY be deleted
 // from that cache at any point after the interval has expired" (Section 4.9).
 func (r *Record) Expire(now time.Time) {
 	if !r.Expires.IsZero() && !now.Before(r.Expires) {
@@ -106,10 +113,13 @@ func (r *Record) check() error {
 			return err
 		}
 	}
-	for _, secret := range [][]byte{r.RS1, r.RS2} {
-		if secret != nil && len(secret) != secretSize {
-			return fmt.Errorf("zid cache: a retained secret of %d bytes", len(secret))
+	for _, secret := range r.secrets() {
+		if *secret != nil && len(*secret) != secretSize {
+			return fmt.Errorf("zid cache: a retained secret of %d bytes", len(*secret))
 		}
+	}
+	if r.RS1 == nil && r.Meet1 != nil || r.RS2 == nil && r.Meet2 != nil {
+		return errors.New("zid cache: a secret for meeting without that of its call")
 	}
 	if err := CheckAddress(r.Address); err != nil {
 		return err
@@ -168,8 +178,8 @@ func (r *Record) append(dst []byte) []byte {
 	dst = appendTime(append(dst, '\t'), r.Verified)
 	dst = append(append(dst, '\t'), r.How...)
 	dst = appendTime(append(dst, '\t'), r.Expires)
-	dst = hex.AppendEncode(append(dst, '\t'), r.RS1)
-	dst = hex.AppendEncode(append(dst, '\t'), r.RS2)
+	dst = hex.AppendEncode(hex.AppendEncode(append(dst, '\t'), r.RS1), r.Meet1)
+	dst = hex.AppendEncode(hex.AppendEncode(append(dst, '\t'), r.RS2), r.Meet2)
 	dst = append(append(dst, '\t'), r.Name...)
 	return append(dst, '\n')
 }
@@ -190,8 +200,6 @@ func parseRecord(line []byte) (Record, error) {
 	zid, err := parseZID(f[fieldZID])
 	r := Record{
 		ZID:      zid,
-		RS1:      parseSecret(f[fieldRS1]),
-		RS2:      parseSecret(f[fieldRS2]),
 		Expires:  parseTime(f[fieldExpires]),
 		Verified: parseTime(f[fieldVerified]),
 		How:      string(f[fieldHow]),
@@ -201,6 +209,8 @@ func parseRecord(line []byte) (Record, error) {
 		Last:     parseTime(f[fieldLast]),
 		Answered: string(f[fieldAnswered]) == answered,
 	}
+	r.RS1, r.Meet1 = parseSecrets(f[fieldRS1])
+	r.RS2, r.Meet2 = parseSecrets(f[fieldRS2])
 	if err == nil && r.check() == nil {
 		// What was not understood is missing when it is written again.
 		again := r.append(make([]byte, 0, maxLine))
@@ -219,6 +229,14 @@ func parseTime(b []byte) time.Time {
 		return time.Time{}
 	}
 	return t
+}
+
+// parseSecrets reads a retained secret, and what is beside it.
+func parseSecrets(b []byte) (rs, meet []byte) {
+	if len(b) == 4*secretSize {
+		return parseSecret(b[:2*secretSize]), parseSecret(b[2*secretSize:])
+	}
+	return parseSecret(b), nil
 }
 
 func parseSecret(b []byte) []byte {

@@ -104,7 +104,7 @@ func (s *scanner) line(line []byte) error {
 		if err := checkMagic(line[:len(line)-1]); err != nil {
 			return err
 		}
-		if string(line) != magic+strconv.Itoa(version)+"\n" {
+		if !isHead(line[:len(line)-1]) {
 			return errLine
 		}
 	case n == 1:

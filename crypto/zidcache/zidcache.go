@@ -1,6 +1,7 @@
 // Package zidcache is what an installation remembers for ZRTP (RFC 6189,
 // Sections 4.3, 4.6.1, 4.9, 12, 15.1): its own ZID, and about each peer, by
-// ZID, the retained secrets rs1 and rs2, whether and how the SAS was verified,
+// ZID, the retained secrets rs1 and rs2 and what is kept beside them for meeting by name,
+// whether and how the SAS was verified,
 // the name the user gave it, its last address, and its first and last call.
 // Nothing else about calls is kept. pbxsecret (Section 7.3.1) is left out,
 // since there is no PBX, and auxsecret belongs to whoever hands it in.
@@ -188,6 +189,24 @@ func (c *Cache) List() ([]Record, error) {
 		return cmp.Or(b.Last.Compare(a.Last), bytes.Compare(a.ZID[:], b.ZID[:]))
 	})
 	return list, err
+}
+
+// Each gives f everybody but strangers, with the secrets, which are wiped when f returns. A
+// file that has to be repaired is begun anew: f may then have got what is there no more.
+func (c *Cache) Each(f func(r *Record)) error {
+	return c.view(func(s *state) error {
+		for line := range bytes.Lines(s.records) {
+			r, err := parseRecord(line)
+			if err != nil {
+				return err
+			}
+			if !r.stranger() {
+				f(&r)
+			}
+			r.Wipe()
+		}
+		return nil
+	})
 }
 
 // Update changes the record of one peer, or makes it, while all other writers

@@ -40,7 +40,7 @@ func secret(n int) []byte { return bytes.Repeat([]byte{byte(n)}, secretSize) }
 // full is a record in which nothing is missing.
 func full(n int) Record {
 	return Record{
-		ZID: peer(n), RS1: secret(n), RS2: secret(n + 100),
+		ZID: peer(n), RS1: secret(n), RS2: secret(n + 100), Meet1: secret(n + 200), Meet2: secret(n + 300),
 		Expires: noon.AddDate(1, 0, 0), Verified: noon, How: "typed",
 		Name: fmt.Sprintf("Zoë %d", n), Address: "[2001:db8::7]:5004",
 		First: noon.Add(-time.Hour), Last: noon.Add(time.Duration(n) * time.Second), Answered: true,

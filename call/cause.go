@@ -1,0 +1,52 @@
+package call
+
+import (
+	"bytes"
+	"errors"
+	"time"
+)
+
+// Why somebody declines or hangs up is told where it concerns the other side: one octet
+// in the body of the word (docs/call-control.md).
+const (
+	causeKeys = 1 // the keys are not the expected ones, or not as well known as is asked for
+	causeSAS  = 2 // the words were compared, and are not the same
+)
+
+// because is what the other side is told of a reason.
+func because(r Reason) []byte {
+	switch r {
+	case ReasonKeysChanged, ReasonRequire:
+		return []byte{causeKeys}
+	case ReasonSAS:
+		return []byte{causeSAS}
+	}
+	return nil
+}
+
+var (
+	// ErrNotAccepted is the Err of an Ended that the other side has declined for the sake of
+	// our keys.
+	ErrNotAccepted = errors.New("the other side does not take these keys: it expects others of you, or knows you less well than it asks for")
+	// ErrUnequalThere is that of one in which the other side has compared the words.
+	ErrUnequalThere = errors.New("the words were compared at the other side and are not the same: somebody may be in between, listening to both of you")
+)
+
+// refusal is the error that goes with a refusal; nil: a plain one.
+func refusal(body []byte) error {
+	if bytes.HasPrefix(body, []byte{causeKeys}) {
+		return ErrNotAccepted
+	}
+	return nil
+}
+
+// alarmed ends the call if the other side has left it for words that are not the same. We
+// believe it: whoever says so untruly has ended a call that it could end anyway.
+func (c *core) alarmed(now time.Time, body []byte) bool {
+	if c.phase >= leaving || !bytes.HasPrefix(body, []byte{causeSAS}) {
+		return false
+	}
+	c.distrust()
+	c.end(now, ReasonSAS, ErrUnequalThere)
+	return true
+}
