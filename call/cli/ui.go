@@ -12,6 +12,7 @@ import (
 
 	"securecall/audio/device"
 	"securecall/call"
+	"securecall/call/meet"
 	"securecall/crypto/zrtp"
 	"securecall/nat"
 	"securecall/nat/mapping"
@@ -116,6 +117,11 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		d := diagnose(e.Err)
 		if e.Hint != "" {
 			d.hint = printable(e.Hint)
+		}
+		if errors.Is(e.Err, meet.ErrGuessed) { // to be known with -q as well
+			s.wipe()
+			complain(s.errors, d)
+			break
 		}
 		s.say(s.talk, "%s", d.what)
 		s.hint(d.hint)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"securecall/audio/device"
 	"securecall/call"
+	"securecall/call/meet"
 	"securecall/crypto/zrtp"
 	"securecall/nat"
 )
@@ -49,12 +51,14 @@ func TestEndings(t *testing.T) {
 		{Reason: call.ReasonNoAnswer},
 		{Reason: call.ReasonBusy},
 		{Reason: call.ReasonDeclined},
+		{Reason: call.ReasonDeclined, Err: call.ErrNotAccepted},
 		{Reason: call.ReasonUnreachable},
 		{Reason: call.ReasonLost},
 		{Reason: call.ReasonNotZRTP},
 		{Reason: call.ReasonRequire, Err: errors.New("the other side is not as well known as --require asks")},
 		{Reason: call.ReasonKeysChanged, Err: errors.New("changed")},
 		{Reason: call.ReasonSAS, Err: errors.New("unequal")},
+		{Reason: call.ReasonSAS, Err: call.ErrUnequalThere},
 		{Reason: call.ReasonKeys, Err: errors.New("zrtp: no common key agreement")},
 		{Reason: call.ReasonKeys, Err: zrtp.ErrLargeCommit},
 		{Reason: call.ReasonDevice, Err: &device.Error{Spec: "default", Err: errors.New("no sound server"), Hint: "use --mic none"}},
@@ -129,5 +133,19 @@ func TestWaitingLine(t *testing.T) {
 		"\r\x1b[K"
 	if got := b.String(); got != want {
 		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
+// Somebody who guesses at a code is told of whatever -q leaves out.
+func TestQuietTellsOfGuesses(t *testing.T) {
+	var b strings.Builder
+	s := &screen{talk: io.Discard, results: io.Discard, errors: &b}
+	s.show(time.Now(), 0, call.Fault{Err: meet.ErrLeft})
+	if b.Len() > 0 {
+		t.Errorf("told of somebody who has left: %s", b.String())
+	}
+	s.show(time.Now(), 0, call.Fault{Err: meet.ErrGuessed})
+	if !strings.Contains(b.String(), "somebody has tried your code's number with wrong words") {
+		t.Errorf("said %q", b.String())
 	}
 }
