@@ -263,16 +263,22 @@ func runRendezvous(c *ucli.Context) error {
 		return err
 	}
 	m.announce(c, l.Addr(), r)
-	return server.Serve(ctx, l, m.tls)
+	err = server.Serve(ctx, l, m.tls)
+	if ctx.Err() != nil {
+		m.talk(c, "the meeting point is closed")
+	}
+	return err
+}
+
+// talk says a line, unless -q wants none.
+func (m *meeting) talk(c *ucli.Context, format string, args ...any) {
+	if !m.quiet {
+		fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
+	}
 }
 
 // announce says what is open, and what people type.
 func (m *meeting) announce(c *ucli.Context, at net.Addr, r *relay.Server) {
-	talk := func(format string, args ...any) {
-		if !m.quiet {
-			fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
-		}
-	}
 	via := rendezvous.Address{Host: "HOST", Port: uint16(at.(*net.TCPAddr).Port), Plain: m.tls == nil}
 	switch {
 	case len(m.names) > 0:
@@ -281,19 +287,19 @@ func (m *meeting) announce(c *ucli.Context, at net.Addr, r *relay.Server) {
 		via.Host = m.bind.Addr().String()
 	}
 	if m.tls == nil {
-		talk("the meeting point is open at %s, without TLS", at)
+		m.talk(c, "the meeting point is open at %s, without TLS", at)
 	} else {
-		talk("the meeting point is open at %s", at)
+		m.talk(c, "the meeting point is open at %s", at)
 	}
 	if r != nil {
 		for _, a := range r.Addresses() {
-			talk("STUN and TURN at port %d, UDP and TCP, relaying at %s", r.Port(), a)
+			m.talk(c, "STUN and TURN at port %d, UDP and TCP, relaying at %s", r.Port(), a)
 			if !m.private && (a.IsPrivate() || a.IsLoopback()) {
-				talk("  that is a private address: --turn-public says by which one others reach it")
+				m.talk(c, "  that is a private address: --turn-public says by which one others reach it")
 			}
 		}
 	}
-	talk("people use it with:")
+	m.talk(c, "people use it with:")
 	fmt.Fprintf(c.App.Writer, "  --via %s\n", strings.TrimSuffix(printable(via.String()), ":443"))
 }
 
