@@ -142,8 +142,8 @@ func settingName(field string) string {
 // longestTime bounds times in a file: clients take no number of seconds above 2^30.
 const longestTime = 30 * 24 * time.Hour
 
-// setField sets what field points to. Zero is nowhere of use: what counts how many would
-// let nobody in, and times would not end.
+// setField sets what field points to. Zero is refused everywhere: as a number it lets
+// nobody in, and as a time for HTTP it is no end at all.
 func setField(field, v any) error {
 	switch field := field.(type) {
 	case *int:
