@@ -167,16 +167,22 @@ func explainUsage(c *ucli.Context, err error, _ bool) error {
 
 // didYouMean suggests the name that was most likely meant, or nothing.
 func didYouMean(dashes, typed string, names []string) string {
+	best := nearest(typed, names)
+	if best == "" {
+		return ""
+	}
+	return "did you mean " + dashes + best + "? "
+}
+
+// nearest is the name that typed is like, or nothing.
+func nearest(typed string, names []string) string {
 	best, least := "", 3
 	for _, n := range names {
 		if d := editDistance(typed, n); len(n) > 1 && d < least && d < len(n) {
 			best, least = n, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + dashes + best + "? "
+	return best
 }
 
 // editDistance is how many letters must be put in, left out, changed or

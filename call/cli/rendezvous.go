@@ -31,10 +31,15 @@ func Rendezvous() *ucli.Command {
 		Name:  "rendezvous",
 		Usage: "a meeting point and relay for others",
 		UsageText: `securecall rendezvous --tls-cert meet.example.pem --tls-key meet.example.key
+securecall rendezvous --config meet.toml
 securecall rendezvous --no-tls --bind 127.0.0.1:8080`,
 		Description: `People name it with --via HOST. It sees who meets whom and when, and never a key or
 a word (docs/rendezvous.md). Nothing is written to disk; the certificate is read again
-when its files change. Behind a proxy on this machine, --no-tls leaves TLS to that.`,
+when its files change. Behind a proxy on this machine, --no-tls leaves TLS to that.
+
+A file for --config is TOML. It has the settings below under their own names, but -q and
+-v, and the limits on what one person, or all of them, may have: docs/rendezvous.md
+("Settings in a file") has all of it. What stands on the command line wins.`,
 		Flags: []ucli.Flag{
 			&ucli.StringFlag{Name: "bind", Usage: "where people meet, `ADDR[:PORT]`, TCP", DefaultText: "[::]:443, both families"},
 			&ucli.StringFlag{Name: "turn-bind", Usage: "where STUN and TURN are, `ADDR[:PORT]`, UDP and TCP; or none", DefaultText: "[::]:3478, both families"},
@@ -42,10 +47,11 @@ when its files change. Behind a proxy on this machine, --no-tls leaves TLS to th
 			toggle("turn-private", "relay to private addresses too: for a local network"),
 			&ucli.StringFlag{Name: "turn", Usage: "`LIST` of other STUN and TURN servers, HOST[:PORT], such as coturn, that have the secret of --turn-secret-file"},
 			&ucli.StringFlag{Name: "turn-secret-file", Usage: "`F` holds that secret (coturn: static-auth-secret)", TakesFile: true},
-			&ucli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate and those in between, PEM"},
-			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM"},
+			&ucli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the certificate and those in between, PEM", TakesFile: true},
+			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM", TakesFile: true},
 			toggle("no-tls", "no TLS: for tests, or behind a proxy"),
 			&ucli.StringFlag{Name: "nats", Usage: "`URL` of a NATS with JetStream, whose nodes share their mailboxes", DefaultText: "one node alone"},
+			&ucli.StringFlag{Name: "config", Usage: "`FILE` of settings and limits", TakesFile: true},
 			toggle("q", "say only what must be known"),
 			toggle("v", "name the networks that reach a limit in the log"),
 		},
@@ -63,15 +69,23 @@ type meeting struct {
 	secret         string             // that they have
 	tls            *tls.Config        // nil: none
 	names          []string           // that the certificate is for
+	limits         limits
 	quiet, verbose bool
 }
+
+// limits are the table [limits] of a settings file, with [limits.turn] for the relay.
+type limits struct {
+	rendezvous.Limits
+	Turn relay.Limits
+}
+
+func defaultLimits() limits { return limits{rendezvous.DefaultLimits(), relay.DefaultLimits()} }
 
 func readMeeting(c *ucli.Context) (*meeting, error) {
 	m := &meeting{
 		bind:     netip.AddrPortFrom(netip.IPv6Unspecified(), meetingPort),
 		turnBind: netip.AddrPortFrom(netip.IPv6Unspecified(), turnPort),
-		turn:     c.String("turn-bind") != "none",
-		private:  c.Bool("turn-private"),
+		limits:   defaultLimits(),
 		quiet:    c.Bool("q"),
 		verbose:  c.Bool("v"),
 	}
@@ -81,6 +95,12 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	if m.quiet && m.verbose {
 		return nil, usagef("leave one of them out", "-q and -v contradict each other")
 	}
+	if c.IsSet("config") {
+		if err := readSettingsFile(c, c.String("config"), map[string]any{"limits": &m.limits}); err != nil {
+			return nil, err
+		}
+	}
+	m.turn, m.private = c.String("turn-bind") != "none", c.Bool("turn-private")
 	var err error
 	if b := c.String("bind"); b != "" {
 		if m.bind, err = parseBind(b, meetingPort); err != nil {
@@ -97,6 +117,9 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	}
 	if m.public, err = readPublic(c.String("turn-public")); err != nil {
 		return nil, err
+	}
+	if c.String("nats") != "" && m.limits.MailboxTime > natsMailboxTime {
+		return nil, usagef("make it \"1h\" or less, or do without --nats", "limits.mailbox-time is more than nodes that share their mailboxes remember")
 	}
 	if m.others, m.secret, err = readOthers(c.String("turn"), c.String("turn-secret-file")); err != nil {
 		return nil, err
@@ -119,6 +142,10 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	m.names = k.names()
 	return m, nil
 }
+
+// natsMailboxTime is the longest for which nodes hold a mailbox: NATS forgets it after two
+// hours, when its number must have rested.
+const natsMailboxTime = time.Hour
 
 func readPublic(list string) (public []netip.Addr, err error) {
 	if list == "" {
@@ -184,7 +211,7 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 	now := time.Now()
 	if own != nil {
 		u, p := own.Credentials(now)
-		all = append(all, rendezvous.Relay{Port: own.Port(), Username: u, Password: p, Seconds: int(relay.DefaultLimits().CredentialTime / time.Second)})
+		all = append(all, rendezvous.Relay{Port: own.Port(), Username: u, Password: p, Seconds: int(own.Limits.CredentialTime / time.Second)})
 	}
 	for _, r := range m.others {
 		r.Username, r.Password = relay.Credentials(m.secret, now.Add(othersTime))
@@ -209,7 +236,7 @@ func runRendezvous(c *ucli.Context) error {
 	}
 	defer l.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	settings := rendezvous.Settings{Limits: rendezvous.DefaultLimits(), Log: log, LogAddresses: m.verbose}
+	settings := rendezvous.Settings{Limits: m.limits.Limits, Log: log, LogAddresses: m.verbose}
 	if m.tls == nil {
 		settings.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
@@ -223,7 +250,7 @@ func runRendezvous(c *ucli.Context) error {
 	var r *relay.Server
 	if m.turn {
 		r, err = relay.Start(ctx, relay.Settings{
-			Bind: m.turnBind, Public: m.public, Private: m.private, Limits: relay.DefaultLimits(), Log: log, LogAddresses: m.verbose,
+			Bind: m.turnBind, Public: m.public, Private: m.private, Limits: m.limits.Turn, Log: log, LogAddresses: m.verbose,
 		})
 		if err != nil {
 			return &portError{nat.NewBindError("UDP and TCP", m.turnBind, err), "--turn-bind"}
@@ -236,16 +263,22 @@ func runRendezvous(c *ucli.Context) error {
 		return err
 	}
 	m.announce(c, l.Addr(), r)
-	return server.Serve(ctx, l, m.tls)
+	err = server.Serve(ctx, l, m.tls)
+	if ctx.Err() != nil {
+		m.talk(c, "the meeting point is closed")
+	}
+	return err
+}
+
+// talk says a line, unless -q wants none.
+func (m *meeting) talk(c *ucli.Context, format string, args ...any) {
+	if !m.quiet {
+		fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
+	}
 }
 
 // announce says what is open, and what people type.
 func (m *meeting) announce(c *ucli.Context, at net.Addr, r *relay.Server) {
-	talk := func(format string, args ...any) {
-		if !m.quiet {
-			fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
-		}
-	}
 	via := rendezvous.Address{Host: "HOST", Port: uint16(at.(*net.TCPAddr).Port), Plain: m.tls == nil}
 	switch {
 	case len(m.names) > 0:
@@ -254,19 +287,19 @@ func (m *meeting) announce(c *ucli.Context, at net.Addr, r *relay.Server) {
 		via.Host = m.bind.Addr().String()
 	}
 	if m.tls == nil {
-		talk("the meeting point is open at %s, without TLS", at)
+		m.talk(c, "the meeting point is open at %s, without TLS", at)
 	} else {
-		talk("the meeting point is open at %s", at)
+		m.talk(c, "the meeting point is open at %s", at)
 	}
 	if r != nil {
 		for _, a := range r.Addresses() {
-			talk("STUN and TURN at port %d, UDP and TCP, relaying at %s", r.Port(), a)
+			m.talk(c, "STUN and TURN at port %d, UDP and TCP, relaying at %s", r.Port(), a)
 			if !m.private && (a.IsPrivate() || a.IsLoopback()) {
-				talk("  that is a private address: --turn-public says by which one others reach it")
+				m.talk(c, "  that is a private address: --turn-public says by which one others reach it")
 			}
 		}
 	}
-	talk("people use it with:")
+	m.talk(c, "people use it with:")
 	fmt.Fprintf(c.App.Writer, "  --via %s\n", strings.TrimSuffix(printable(via.String()), ":443"))
 }
 
