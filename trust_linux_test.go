@@ -84,7 +84,7 @@ func TestThreeWrongAnswers(t *testing.T) {
 	}
 	alice.sees(`the words are not the same: somebody may be in between`)
 	alice.leaves(22)
-	bob.sees(`the words were compared at the other side and are not the same`)
+	bob.sees(`the other side says that the words are not the same there`)
 	bob.leaves(22)
 }
 

@@ -29,7 +29,7 @@ var (
 	// our keys.
 	ErrNotAccepted = errors.New("the other side does not take these keys: it expects others of you, or knows you less well than it asks for")
 	// ErrUnequalThere is that of one in which the other side has compared the words.
-	ErrUnequalThere = errors.New("the words were compared at the other side and are not the same: somebody may be in between, listening to both of you")
+	ErrUnequalThere = errors.New("the other side says that the words are not the same there: it has mistyped, or somebody is in between, listening to both of you")
 )
 
 // refusal is the error that goes with a refusal; nil: a plain one.
@@ -40,13 +40,19 @@ func refusal(body []byte) error {
 	return nil
 }
 
-// alarmed ends the call if the other side has left it for words that are not the same. We
-// believe it: whoever says so untruly has ended a call that it could end anyway.
-func (c *core) alarmed(now time.Time, body []byte) bool {
-	if c.phase >= leaving || !bytes.HasPrefix(body, []byte{causeSAS}) {
+// alarmed ends the call if the other side has left it for words that are not the same, and
+// it is somebody whose word counts: it was spoken with, or is the one of last time. Only
+// what this call has left is put back: who has said a ZID and shown nothing takes nobody's
+// verification away.
+func (c *core) alarmed(now time.Time, m message) bool {
+	leaves := m.word == wordHangup || m.word == wordDeclined
+	heard := c.phase == talking || c.phase == ringing && c.security.Continuity == "match"
+	if !leaves || !heard || !bytes.HasPrefix(m.body, []byte{causeSAS}) {
 		return false
 	}
-	c.distrust()
+	if c.trust.kept {
+		c.distrust()
+	}
 	c.end(now, ReasonSAS, ErrUnequalThere)
 	return true
 }

@@ -124,7 +124,7 @@ func (c *core) receiveRTCP(now time.Time, from netip.AddrPort, b []byte) {
 		}
 	}
 	if bye {
-		c.remoteBye(now)
+		c.remoteBye(now, nil)
 	}
 	if c.phase < ended && c.control.due(now) {
 		c.sendRTCP(now, c.phase == leaving)
@@ -186,9 +186,12 @@ func (c *core) hear(now time.Time, m message) {
 		c.hearOfPlace(now, m)
 		return
 	}
+	if c.alarmed(now, m) {
+		return
+	}
 	if !c.caller || c.phase != ringing {
-		if m.word == wordHangup && !c.alarmed(now, m.body) {
-			c.remoteBye(now)
+		if m.word == wordHangup {
+			c.remoteBye(now, refusal(m.body))
 		}
 		return
 	}
@@ -206,15 +209,11 @@ func (c *core) hear(now time.Time, m message) {
 		c.announce(c.path.Source(c.remote), c.remote)
 		c.begin(now, true)
 	case wordDeclined:
-		if !c.alarmed(now, m.body) {
-			c.end(now, ReasonDeclined, refusal(m.body))
-		}
+		c.end(now, ReasonDeclined, refusal(m.body))
 	case wordBusy:
 		c.end(now, ReasonBusy, nil)
 	case wordHangup:
-		if !c.alarmed(now, m.body) {
-			c.remoteBye(now)
-		}
+		c.remoteBye(now, refusal(m.body))
 	}
 }
 
@@ -244,14 +243,14 @@ func (c *core) hearLosses(now time.Time, body []byte) {
 }
 
 // remoteBye: the other side has left.
-func (c *core) remoteBye(now time.Time) {
+func (c *core) remoteBye(now time.Time, why error) {
 	switch {
 	case c.phase == talking:
 		c.end(now, ReasonNormal, nil)
 	case c.phase == ringing && c.caller:
-		c.end(now, ReasonDeclined, nil)
+		c.end(now, ReasonDeclined, why)
 	case c.phase == ringing:
-		c.end(now, ReasonNoAnswer, nil)
+		c.end(now, ReasonNoAnswer, why)
 	case c.phase == leaving:
 		c.end(now, c.result.Reason, c.result.Err)
 	}

@@ -105,6 +105,7 @@ func (c *core) judge(k zrtp.KeysReady) error {
 	t := &c.trust
 	t.zid, t.sasType, t.sas, t.want = k.ZID, k.SAS.String(), text, text
 	t.retain = zrtp.Retain{RS1: clone(k.Retain.RS1), Expiry: k.Retain.Expiry, KeepRS2: k.Retain.KeepRS2}
+	clear(t.meet)
 	t.meet = meetingSecret(k.ExportedKey)
 	if c.conf.SplitSAS {
 		first, second, ok := sas.Halves(t.sasType, text)

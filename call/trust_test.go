@@ -330,6 +330,41 @@ func TestWrongSAS(t *testing.T) {
 	}
 }
 
+// Somebody with a friend's ZID and not his secret says that the words are not the same: he is
+// not believed, and takes nobody's verification away.
+func TestImpostorCriesWolf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFriends(t)
+		w := f.world().secured()
+		w.bob.e.Compare(0, "typed", await[Secured](t, &w.bob).SAS)
+		w.alice.result(t)
+		w.bob.result(t)
+		_ = home(t, f.alice).Update(home(t, f.bob).ZID(), func(r *zidcache.Record) error {
+			r.Wipe()
+			return nil
+		})
+		w = f.world(func(w *world) {
+			w.alice.conf.Attended, w.bob.conf.Attended = true, true
+			w.bob.conf.AcceptAll = false
+		})
+		w.secured()
+		if s := await[Secured](t, &w.bob); s.Continuity != "mismatch" {
+			t.Fatalf("%+v", s)
+		}
+		w.alice.e.Compare(0, "via", "adult amulet")
+		if r := w.alice.result(t); r.Reason != ReasonSAS {
+			t.Errorf("the impostor's ended: %+v", r)
+		}
+		if r := await[Ended](t, &w.bob); errors.Is(r.Err, ErrUnequalThere) || r.Reason == ReasonSAS {
+			t.Errorf("Bob's ended: %+v", r)
+		}
+		if r, _ := f.record(f.bob, f.alice); r.Verified.IsZero() {
+			t.Error("the true friend is not verified any more")
+		}
+		w.stop()
+	})
+}
+
 // Who is declined for the sake of his keys is told.
 func TestKeysNotAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

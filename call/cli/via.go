@@ -49,7 +49,7 @@ func (s *settings) checkDial(who callee) error {
 		return usagef("leave --via out, or dial the code that the other side's listen --via prints", "--via is for call codes and contacts, and an address is reached without it")
 	case who.code == nil && s.require == call.RequireCode:
 		return errCodeRequired
-	case who.code != nil && s.auxiliary != nil:
+	case s.via != nil && s.auxiliary != nil:
 		return errAnotherSecret
 	case who.host != "" && s.mapPort:
 		return usagef("listen --map, or call by a code", "--map is for being called: nobody calls a dialler")
@@ -70,7 +70,7 @@ func (s *settings) checkWay(meets bool) error {
 
 var (
 	errCodeRequired  = usagef("securecall listen --via SERVER prints a code, and securecall dial --via SERVER CODE calls by it", "--require code needs a call code")
-	errAnotherSecret = usagef("leave one of them out", "a call code brings a secret of its own: there is no place for another")
+	errAnotherSecret = usagef("leave one of them out", "who meets by a code or as a contact has a secret already: there is no place for another")
 )
 
 // meeting is what package meet needs to know of the flags.
@@ -113,6 +113,7 @@ func meetingFailure(err error) (hint string, ok bool) {
 		{meet.ErrWrongCode, "it is used up: " + another + ", and check each word"},
 		{meet.ErrGuessed, "a new code comes; if it goes on, somebody is trying to get in"},
 		{meet.ErrLeft, "a new code comes"},
+		{meet.ErrBusy, "try again later"},
 		{meet.ErrNotThere, "it has to say listen --via with the same server, and be in no other call; a call code reaches it as well"},
 		{meet.ErrGone, "it may have been interrupted: try again with a new code"},
 		{meet.ErrOtherEnd, "both sides should have the same version of securecall"},

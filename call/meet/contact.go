@@ -16,16 +16,17 @@ import (
 
 // Two who have been in a call share a secret for this (zidcache.Record.Meet1), and need no
 // code. Each waits under names that only the two know, another one each day: to the
-// meeting point they are random numbers, which it cannot link from day to day.
+// meeting point they are random numbers, and those of two days have nothing in common.
 //
 //	caller                         callee
 //	  |<----- 32 random octets ------>|  of both
 //	  |-------- knock --------------->|  sealed from here on
-//	  |<--------- introduction -------|
+//	  |<--------- introduction -------|  or: busy
 //	  ...                                as by a code
 //
 // Either side may have missed the write of the last call, and so the secret of the one
-// before is good as well; and a clock may be a day off.
+// before is good as well; and where clocks are a day apart, or it is midnight, the caller
+// looks under the names of yesterday and tomorrow too.
 
 // by is what two contacts make of a secret of theirs.
 func by(secret []byte) shared { return shared{secret, "securecall meet by name 1: "} }
@@ -36,18 +37,50 @@ func nameOn(secret []byte, who wire.ZID, t time.Time) (n rendezvous.Name) {
 	return n
 }
 
-// ErrNotThere is DialContact's: the contact does not wait at that meeting point.
-var ErrNotThere = errors.New("the contact does not wait at this meeting point")
+var (
+	// ErrNotThere is DialContact's: the contact does not wait at that meeting point, or
+	// does not go on there.
+	ErrNotThere = errors.New("the contact does not wait at this meeting point")
+	// ErrBusy as well: it is in another call.
+	ErrBusy = errors.New("the contact is in another call")
+)
 
-// DialContact calls a contact who waits at the meeting point, and returns the call, ready
-// to Run. The record's secrets are borrowed. Errors: ErrNotThere, and those of Dial that
-// are not about a code.
-func DialContact(ctx context.Context, o Options, contact *zidcache.Record, conf call.Config) (*call.Endpoint, error) {
+// searchEvery is after which a contact who was not there is looked for again.
+const searchEvery = 5 * time.Second
+
+// DialContact calls a contact who waits at the meeting point, or will before ctx ends, and
+// returns the call, ready to Run. The record's secrets are borrowed. It calls absent when
+// the contact is not there yet. Errors: ErrNotThere, ErrBusy, and those of Dial that are
+// not about a code.
+func DialContact(ctx context.Context, o Options, contact *zidcache.Record, conf call.Config, absent func()) (*call.Endpoint, error) {
+	for {
+		e, err := dialContact(ctx, o, contact, conf, absent)
+		switch {
+		case err == nil, errors.Is(ctx.Err(), context.Canceled):
+			return e, err
+		case errors.As(err, new(*rendezvous.ServerError)):
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, ErrNotThere
+		case !errors.Is(err, ErrGone) && !errors.Is(err, rendezvous.ErrLimit):
+			return nil, err
+		}
+		absent()
+		sleep(ctx, searchEvery)
+	}
+}
+
+func dialContact(ctx context.Context, o Options, contact *zidcache.Record, conf call.Config, absent func()) (*call.Endpoint, error) {
 	socket, client, err := o.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	session, secret, err := o.find(ctx, client, contact)
+	for errors.Is(err, ErrNotThere) && ctx.Err() == nil {
+		absent()
+		sleep(ctx, searchEvery)
+		session, secret, err = o.find(ctx, client, contact)
+	}
 	if err != nil {
 		socket.Close()
 		client.Close()
@@ -58,7 +91,7 @@ func DialContact(ctx context.Context, o Options, contact *zidcache.Record, conf 
 		client.Close()
 		return nil, err
 	}
-	l.contact = contact
+	l.contact = &contact.ZID
 	e, err := l.knock(ctx, secret, conf)
 	if err != nil {
 		l.close()
@@ -68,23 +101,31 @@ func DialContact(ctx context.Context, o Options, contact *zidcache.Record, conf 
 	return e, nil
 }
 
-// find joins the contact's name of today.
-func (o Options) find(ctx context.Context, client *rendezvous.Client, contact *zidcache.Record) (s *rendezvous.Session, secret []byte, err error) {
-	err = ErrNotThere
-	for _, secret = range [][]byte{contact.Meet1, contact.Meet2} {
-		if secret == nil {
-			continue
-		}
-		err = o.answers(ctx, func(ctx context.Context) (err error) {
-			s, err = client.JoinName(ctx, nameOn(secret, contact.ZID, time.Now()))
-			return err
-		})
-		if !errors.Is(err, rendezvous.ErrUnknown) {
-			return s, secret, err
-		}
-		err = ErrNotThere
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
-	return nil, nil, err
+}
+
+// find joins the contact's name of today, or where there is nobody, that of the day before or
+// after.
+func (o Options) find(ctx context.Context, client *rendezvous.Client, contact *zidcache.Record) (s *rendezvous.Session, secret []byte, err error) {
+	for _, day := range []int{0, -1, 1} {
+		for _, secret := range [][]byte{contact.Meet1, contact.Meet2} {
+			if secret == nil {
+				continue
+			}
+			err := o.answers(ctx, func(ctx context.Context) (err error) {
+				s, err = client.JoinName(ctx, nameOn(secret, contact.ZID, time.Now().AddDate(0, 0, day)))
+				return err
+			})
+			if !errors.Is(err, rendezvous.ErrUnknown) && !errors.Is(err, rendezvous.ErrExpired) {
+				return s, secret, err
+			}
+		}
+	}
+	return nil, nil, ErrNotThere
 }
 
 // knock says who calls, and goes on.
@@ -107,8 +148,7 @@ func (l *link) knock(ctx context.Context, secret []byte, conf call.Config) (*cal
 
 // A visitor is a contact who has joined a name of ours and shown who it is.
 type visitor struct {
-	contact zidcache.Record // without secrets
-	client  *rendezvous.Client
+	zid     wire.ZID
 	session *rendezvous.Session
 	talk    *talk
 	again   []byte // for meeting again
@@ -117,45 +157,40 @@ type visitor struct {
 // dismiss leaves it.
 func (v *visitor) dismiss() {
 	v.talk.close()
-	v.client.Close()
 	clear(v.again)
 }
 
-// admit waits for the knock of whoever has joined the name that is made from secret: so
-// the meeting point alone, which has seen the name, is not let in.
-func admit(ctx context.Context, s *rendezvous.Session, secret []byte, random io.Reader) (t *talk, again []byte, err error) {
+// admit waits for the knock of whoever has joined a name: so the meeting point, which has
+// seen the name, is not let in.
+func admit(ctx context.Context, s *rendezvous.Session, w waiting, random io.Reader) (*visitor, error) {
 	ctx, cancel := context.WithTimeout(ctx, agreeTime)
 	defer cancel()
-	t, salt, err := by(secret).secure(ctx, s, false, false, random)
+	t, salt, err := by(w.secret).secure(ctx, s, false, false, random)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err = t.hearKind(ctx, kindKnock); err != nil {
 		t.close()
-		return nil, nil, err
+		return nil, err
 	}
-	return t, by(secret).derive(salt, "meeting again"), nil
+	return &visitor{w.zid, s, t, by(w.secret).derive(salt, "meeting again")}, nil
 }
 
-// answer goes on with a visitor, and takes it over. Errors: a *nat.BindError, and those
-// of Mailbox.Wait that come after the code was right.
-func (v *visitor) answer(ctx context.Context, o Options, conf call.Config) (*call.Endpoint, error) {
-	socket, err := nat.Listen(ctx, o.Bind)
+// answer goes on with a visitor, and takes it and the socket over. Errors: those of
+// Mailbox.Wait that come after the code was right.
+func (v *visitor) answer(ctx context.Context, o Options, socket nat.Path, conf call.Config) (*call.Endpoint, error) {
+	// The connection is not the call's: to meet again it has one of its own.
+	l, err := o.newLink(ctx, socket, nil, v.session, v.session.Relays, false)
 	if err != nil {
 		v.dismiss()
 		return nil, err
 	}
-	l, err := o.newLink(ctx, socket, v.client, v.session, v.session.Relays, false)
-	if err != nil {
-		v.dismiss()
-		return nil, err
-	}
-	l.contact, l.again = &v.contact, v.again
+	l.contact, l.again = &v.zid, v.again
 	e, err := l.meet(ctx, conf, v.talk)
 	if err != nil {
 		l.close()
 		return nil, err
 	}
-	go newFollower(l, v.client).run()
+	go newFollower(l, nil).run()
 	return e, nil
 }

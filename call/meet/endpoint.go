@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"securecall/call"
 	"securecall/crypto/callcode"
 	"securecall/crypto/zidcache"
+	"securecall/crypto/zrtp/wire"
 	"securecall/nat"
 	"securecall/nat/punched"
 	"securecall/nat/rendezvous"
@@ -105,7 +107,6 @@ func (d *Dialer) Run(ctx context.Context) call.Ended {
 	peer := name(d.code)
 	if d.contact != nil {
 		peer = d.contact.Name
-		defer d.contact.Wipe()
 	}
 	d.conf.OnEvent(first, call.Dialing{Peer: peer, Server: d.o.Server.String()})
 	patient, cancel := context.WithTimeout(ctx, d.conf.Timeout)
@@ -122,25 +123,19 @@ func (d *Dialer) Run(ctx context.Context) call.Ended {
 	return d.run(ctx, e)
 }
 
-// dial dials; a contact who is not there again and again, as long as there is time.
+// dial makes the call.
 func (d *Dialer) dial(ctx context.Context, id int) (*call.Endpoint, error) {
 	if d.contact == nil {
 		return Dial(ctx, d.o, d.code, d.conf)
 	}
-	for told := false; ; told = true {
-		e, err := DialContact(ctx, d.o, d.contact, d.conf)
-		if !errors.Is(err, ErrNotThere) {
-			return e, err
-		}
+	defer d.contact.Wipe()
+	told := false
+	return DialContact(ctx, d.o, d.contact, d.conf, func() {
 		if !told {
-			d.conf.OnEvent(id, call.Fault{Err: err, Hint: "trying on until --timeout"})
+			d.conf.OnEvent(id, call.Fault{Err: ErrNotThere, Hint: "trying on until --timeout"})
 		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(retryEvery):
-		}
-	}
+		told = true
+	})
 }
 
 // reasonOf is why a meeting did not become a call.
@@ -150,6 +145,8 @@ func reasonOf(err error) call.Reason {
 		bind   *nat.BindError
 	)
 	switch {
+	case errors.Is(err, ErrBusy):
+		return call.ReasonBusy
 	case errors.Is(err, ErrOtherEnd), errors.Is(err, call.ErrNotMet):
 		return call.ReasonKeys
 	case errors.As(err, &server), errors.Is(err, rendezvous.ErrLimit), errors.Is(err, rendezvous.ErrUnavailable), errors.Is(err, ErrBroken):
@@ -169,6 +166,7 @@ type Listener struct {
 	current
 	o    Options
 	conf call.Config
+	door *door // nil: contacts do not find us without a code
 }
 
 // NewListener prepares to take calls by codes.
@@ -192,6 +190,14 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 	stopped := call.Ended{Reason: call.ReasonNormal}
 	if l.conf.Once {
 		stopped.Reason = call.ReasonInterrupted
+	}
+	if l.conf.Cache != nil && l.conf.Require != call.RequireCode {
+		l.door = newDoor(l.o, l.conf.Cache)
+		waiting, close := context.WithCancel(ctx)
+		var kept sync.WaitGroup
+		kept.Go(func() { l.door.keep(waiting) })
+		defer kept.Wait()
+		defer close()
 	}
 	again := againFirst
 	for first := true; ; first = false {
@@ -220,6 +226,9 @@ func (l *Listener) Run(ctx context.Context) call.Ended {
 		again = againFirst
 		ended := l.run(ctx, e)
 		l.conf.EarlierCalls++
+		if l.door != nil {
+			signal(l.door.changed)
+		}
 		switch {
 		case l.conf.Once:
 			return ended
@@ -239,52 +248,48 @@ func (l *Listener) next(ctx context.Context) (e *call.Endpoint, opened bool, err
 		m.Close()
 		return nil, false, ctx.Err()
 	}
-	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held, ByName: l.byName()})
+	l.conf.OnEvent(0, call.Listening{Code: m.Code.String(), Server: l.o.Server.String(), Held: m.Held, ByName: l.door != nil})
 	e, err = l.first(ctx, m)
 	return e, true, err
 }
 
-// byName tells whether contacts find us without a code.
-func (l *Listener) byName() bool { return l.conf.Cache != nil && l.conf.Require != call.RequireCode }
-
-// first waits for whoever comes first, with the code or by name, and leaves the others.
+// first waits for whoever comes first, with the code or by name. A contact whose visit comes
+// to nothing does not use the code up.
 func (l *Listener) first(ctx context.Context, m *Mailbox) (*call.Endpoint, error) {
-	if !l.byName() {
-		return m.Wait(ctx, l.conf)
+	var visitors chan *visitor
+	if l.door != nil {
+		visitors = l.door.visitors
 	}
-	waiting, stop := context.WithCancel(ctx)
-	defer stop()
-	visitors := make(chan *visitor, 1)
-	go func() {
-		d := door{o: l.o, cache: l.conf.Cache}
-		v, _ := d.await(waiting)
-		visitors <- v
-	}()
-	sessions := make(chan *rendezvous.Session, 1)
-	var failed error
-	go func() {
-		var s *rendezvous.Session
-		s, failed = m.client.Accept(waiting)
-		sessions <- s
-	}()
-	select {
-	case s := <-sessions:
-		stop()
-		if v := <-visitors; v != nil {
-			v.dismiss()
+	joined := m.accept(ctx)
+	for {
+		select {
+		case a := <-joined:
+			return m.joined(ctx, a, l.conf)
+		case v := <-visitors:
+			e, err := v.answer(ctx, l.o, m.socket, l.conf)
+			if err == nil {
+				m.client.Close()
+				return e, nil
+			}
+			if ctx.Err() == nil {
+				l.door.avoid(v.zid)
+				l.conf.OnEvent(0, call.Fault{Err: l.visit(v.zid, err), Hint: "the code is still good; contacts forget leaves somebody out for good"})
+				m.socket, err = nat.Listen(ctx, l.o.Bind)
+			}
+			if err != nil {
+				m.client.Close()
+				return nil, err
+			}
 		}
-		if s == nil {
-			m.Close()
-			return nil, failed
-		}
-		return m.answer(ctx, s, l.conf)
-	case v := <-visitors:
-		stop()
-		<-sessions
-		m.Close()
-		if v == nil {
-			return nil, ctx.Err()
-		}
-		return v.answer(ctx, l.o, l.conf)
 	}
+}
+
+// visit is an error with the name of the contact whose visit it was.
+func (l *Listener) visit(zid wire.ZID, err error) error {
+	who := fmt.Sprintf("%x", zid[:])
+	if r, known, _ := l.conf.Cache.Lookup(zid); known && r.Name != "" {
+		r.Wipe()
+		who = r.Name
+	}
+	return fmt.Errorf("%s called, and it came to nothing: %w", who, err)
 }

@@ -47,7 +47,7 @@ func (f *follower) shared() shared { return shared{f.link.again, "securecall mee
 // A follower is one side of that. One goroutine, that of run, owns it.
 type follower struct {
 	*link
-	server *rendezvous.Client
+	server *rendezvous.Client       // nil: not connected
 	joined chan *rendezvous.Session // somebody has joined our name
 	lost   chan *rendezvous.Client  // this connection has ended
 
@@ -73,7 +73,9 @@ func (f *follower) run() {
 		f.workers.Wait()
 		f.forget()
 	}()
-	f.attend()
+	if f.server != nil {
+		f.attend()
+	}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -148,7 +150,7 @@ func (f *follower) arrive(ctx context.Context) error {
 
 // attend waits under our name for the other side to join.
 func (f *follower) attend() {
-	c := f.server
+	c, name := f.server, f.name(f.caller)
 	go func() {
 		defer func() {
 			select {
@@ -156,7 +158,7 @@ func (f *follower) attend() {
 			case <-f.life.Done():
 			}
 		}()
-		if c.Wait(f.life, f.name(f.caller)) != nil {
+		if c.Wait(f.life, name) != nil {
 			c.Close()
 			return
 		}
@@ -164,17 +166,11 @@ func (f *follower) attend() {
 			s, err := c.Accept(f.life)
 			var gone *rendezvous.GoneError
 			switch {
-			case errors.As(err, &gone) && gone.Name != f.name(f.caller):
-				continue
 			case errors.As(err, &gone):
 				c.Close() // somebody else waits under it now: it is ours, and we come again
 				return
 			case err != nil:
 				return
-			}
-			if s.Name != f.name(f.caller) {
-				_ = s.Close() // to somebody else who calls we are not there
-				continue
 			}
 			select {
 			case f.joined <- s:

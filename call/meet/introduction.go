@@ -15,11 +15,13 @@ import (
 //	2  more candidates: that description, as it is now
 //	3  where its sender is now, in another network (follow.go)
 //	4  nothing: whoever sends it has the keys
+//	5  nothing: its sender is in another call
 //
 // Kinds that are not known are passed over.
 const (
 	kindIntroduction = 1
 	kindMore         = 2
+	kindBusy         = 5
 
 	announcementSize = 32 + 4 + 12
 )

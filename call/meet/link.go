@@ -11,7 +11,7 @@ import (
 
 	"securecall/call"
 	"securecall/crypto/pake"
-	"securecall/crypto/zidcache"
+	"securecall/crypto/zrtp/wire"
 	"securecall/nat"
 	"securecall/nat/mapping"
 	"securecall/nat/punched"
@@ -21,14 +21,14 @@ import (
 // A link is two people on their way to each other, and then in a call.
 type link struct {
 	o       Options
-	client  io.Closer    // the connection to the meeting point
+	client  io.Closer    // the connection to the meeting point; nil: it is not the call's
 	session conversation // in which they have met
 	way     *way
 	caller  bool
 	found   chan struct{} // holds a token when there are candidates to tell
 
-	contact          *zidcache.Record // whom we meet; nil: whoever has the code
-	auxiliary, again []byte           // that the code gave both, and for meeting again
+	contact          *wire.ZID // whom we meet; nil: whoever has the code
+	auxiliary, again []byte    // that the code gave both, and for meeting again
 
 	life    context.Context // the call's
 	end     context.CancelFunc
@@ -114,7 +114,9 @@ func (l *link) close() {
 	l.end()
 	l.way.Close()
 	_ = l.session.Close() // so that the other side knows that it was not the connection
-	l.client.Close()
+	if l.client != nil {
+		l.client.Close()
+	}
 	l.workers.Wait()
 	l.forget()
 }
@@ -154,10 +156,7 @@ func (l *link) meet(ctx context.Context, conf call.Config, t *talk) (*call.Endpo
 }
 
 func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.Endpoint, error) {
-	m := call.Meeting{Path: l.way, Peer: punched.Peer, Auxiliary: l.auxiliary, Caller: l.caller}
-	if l.contact != nil {
-		m.Contact = &l.contact.ZID
-	}
+	m := call.Meeting{Path: l.way, Peer: punched.Peer, Auxiliary: l.auxiliary, Contact: l.contact, Caller: l.caller}
 	var peer introduction
 	var err error
 	if l.caller {
@@ -187,11 +186,17 @@ func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.
 
 // met is the other side's introduction.
 func met(ctx context.Context, t *talk) (introduction, error) {
-	body, err := t.hearKind(ctx, kindIntroduction)
-	if err != nil {
-		return introduction{}, err
+	for {
+		kind, body, err := t.hear(ctx)
+		switch {
+		case err != nil:
+			return introduction{}, err
+		case kind == kindBusy:
+			return introduction{}, ErrBusy
+		case kind == kindIntroduction:
+			return parseIntroduction(body)
+		}
 	}
-	return parseIntroduction(body)
 }
 
 // connect looks for a way to where the other side is, while both tell each other of

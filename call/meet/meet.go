@@ -205,16 +205,29 @@ func (m *Mailbox) Close() error {
 	return m.client.Close()
 }
 
+// accept waits for somebody to join the mailbox, which is then used up.
+func (m *Mailbox) accept(ctx context.Context) <-chan arrival {
+	arrivals := make(chan arrival, 1)
+	go func() {
+		s, err := m.client.Accept(ctx)
+		arrivals <- arrival{s, err}
+	}()
+	return arrivals
+}
+
 // Wait waits for somebody who knows the code, and returns the call, ready to Run.
 // Whatever it returns, the mailbox is used up. Errors: a *rendezvous.GoneError,
 // others of nat/rendezvous, ErrGuessed, ErrLeft, and those of Dial that come after.
 func (m *Mailbox) Wait(ctx context.Context, conf call.Config) (*call.Endpoint, error) {
-	session, err := m.client.Accept(ctx)
-	if err != nil {
+	return m.joined(ctx, <-m.accept(ctx), conf)
+}
+
+func (m *Mailbox) joined(ctx context.Context, a arrival, conf call.Config) (*call.Endpoint, error) {
+	if a.err != nil {
 		m.Close()
-		return nil, err
+		return nil, a.err
 	}
-	return m.answer(ctx, session, conf)
+	return m.answer(ctx, a.session, conf)
 }
 
 // answer answers who has joined.

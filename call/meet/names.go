@@ -5,171 +5,263 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"securecall/crypto/zidcache"
+	"securecall/crypto/zrtp/wire"
 	"securecall/nat/rendezvous"
 )
 
 const (
 	// lookAgain is after which the contacts may be others, by the calls of other
-	// processes, and the day another one.
+	// processes.
 	lookAgain = time.Minute
 	// maxNames is how many a meeting point takes from one connection; who called longest
 	// ago is left out.
 	maxNames = 1000
-	days     = 3 // yesterday, today and tomorrow
+	// busyAfter is for us to be ready for a visitor, between two calls.
+	busyAfter = 2 * time.Second
+	// shunned is for how long a contact is left out whose visit came to nothing.
+	shunned = time.Minute
 )
 
-// A door is where contacts find us: all our names at a meeting point.
+// A door is where contacts find us, as long as a Listener runs.
 type door struct {
-	o      Options
-	cache  *zidcache.Cache
-	client *rendezvous.Client
-	names  map[rendezvous.Name]zidcache.Record // those that we wait on; Meet1 alone is kept of the secrets
+	o        Options
+	cache    *zidcache.Cache
+	visitors chan *visitor // who has come; who is not taken in time is told that we are busy
+	changed  chan struct{} // holds a token when there may be other contacts
+
+	mu   sync.Mutex
+	shun map[wire.ZID]time.Time // until then
+	open map[wire.ZID]*rendezvous.Session
 }
 
-// await returns the next visitor, with the connection, or the context's error. A meeting
-// point that is lost is tried again: the code, beside which this goes on, says it.
-func (d *door) await(ctx context.Context) (*visitor, error) {
-	defer d.close()
-	for {
-		v, err := d.attend(ctx)
-		if v != nil || ctx.Err() != nil {
-			return v, ctx.Err()
+func newDoor(o Options, cache *zidcache.Cache) *door {
+	return &door{
+		o: o, cache: cache, visitors: make(chan *visitor), changed: make(chan struct{}, 1),
+		shun: map[wire.ZID]time.Time{}, open: map[wire.ZID]*rendezvous.Session{},
+	}
+}
+
+// A waiting is a name of ours: whom it is for, and what it is made from.
+type waiting struct {
+	zid    wire.ZID
+	secret []byte
+}
+
+type names map[rendezvous.Name]waiting
+
+func (n names) wipe() {
+	for _, w := range n {
+		clear(w.secret)
+	}
+}
+
+// without are the names that are not in others.
+func (n names) without(others names) (rest []rendezvous.Name) {
+	for name := range n {
+		if _, both := others[name]; !both {
+			rest = append(rest, name)
 		}
-		wait := againMost
-		if err == nil {
-			wait = lookAgain // nobody to wait for
+	}
+	return rest
+}
+
+// keep keeps the door open until ctx ends. Each day (UTC) it is another connection, so
+// that the names of two days are not seen to be ours by that.
+func (d *door) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := time.Now()
+		today, cancel := context.WithDeadline(ctx, now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1))
+		wait := lookAgain // for there to be somebody to wait for
+		n, err := namesOn(d.cache, now)
+		if err == nil && len(n) > 0 {
+			err = d.day(today, n)
+		}
+		if err != nil {
+			wait = againMost // what is wrong with the server is told of its code, beside which this goes on
 		}
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-today.Done():
+		case <-d.changed:
 		case <-time.After(wait):
 		}
-	}
-}
-
-func (d *door) close() {
-	if d.client != nil {
-		d.client.Close()
-		d.client = nil
-	}
-	for _, contact := range d.names {
-		contact.Wipe()
-	}
-	d.names = nil
-}
-
-// attend waits under all names; nil and nil: there are none.
-func (d *door) attend(ctx context.Context) (*visitor, error) {
-	defer d.close()
-	for {
-		some, err := d.renew(ctx)
-		if err != nil || !some {
-			return nil, err
-		}
-		until, cancel := context.WithTimeout(ctx, lookAgain)
-		v, err := d.accept(until)
 		cancel()
-		if v != nil || until.Err() == nil || ctx.Err() != nil {
-			return v, err
-		}
 	}
 }
 
-// renew waits under the names of today, and under no others.
-func (d *door) renew(ctx context.Context) (some bool, err error) {
-	names, err := namesOn(d.cache, time.Now())
-	if err != nil || len(names) == 0 {
-		return false, err
-	}
-	if d.client == nil {
-		if d.client, err = d.o.connect(ctx); err != nil {
-			wipe(names)
-			return false, err
-		}
-	}
-	stale, fresh := without(d.names, names), without(names, d.names)
-	wipe(d.names)
-	d.names = names
-	return true, d.o.answers(ctx, func(ctx context.Context) error {
-		return errors.Join(d.client.Unwait(ctx, stale...), d.client.Wait(ctx, fresh...))
-	})
+// An arrival is what Accept returns.
+type arrival struct {
+	session *rendezvous.Session
+	err     error
 }
 
-func without(a, b map[rendezvous.Name]zidcache.Record) (names []rendezvous.Name) {
-	for n := range a {
-		if _, both := b[n]; !both {
-			names = append(names, n)
-		}
+// day waits under names, until ctx ends or the connection does.
+func (d *door) day(ctx context.Context, n names) error {
+	defer func() { n.wipe() }()
+	ctx, cancel := context.WithCancel(ctx)
+	client, err := d.o.connect(ctx)
+	if err != nil {
+		cancel()
+		return err
 	}
-	return names
-}
-
-func wipe(names map[rendezvous.Name]zidcache.Record) {
-	for _, contact := range names {
-		contact.Wipe()
+	var inside sync.WaitGroup
+	defer inside.Wait()
+	defer client.Close()
+	defer cancel()
+	if err := d.swap(ctx, client, nil, n); err != nil {
+		return err
 	}
-}
-
-// accept returns who has joined a name of ours and knows what it is made from. The
-// connection is the visitor's from then on, who is alone on it.
-func (d *door) accept(ctx context.Context) (*visitor, error) {
+	arrivals := make(chan arrival)
+	inside.Go(func() { accept(ctx, client, arrivals) })
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
 	for {
-		s, err := d.client.Accept(ctx)
-		var gone *rendezvous.GoneError
-		switch {
-		case errors.As(err, &gone):
-			continue // another listen of this installation waits there now
-		case err != nil:
-			return nil, err
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.changed:
+			if n, err = d.renew(ctx, client, n); err != nil {
+				return err
+			}
+		case <-look.C:
+			if n, err = d.renew(ctx, client, n); err != nil {
+				return err
+			}
+		case a := <-arrivals:
+			var gone *rendezvous.GoneError
+			switch {
+			case errors.As(a.err, &gone): // another listen of this installation; at the next look it is our turn again
+				clear(n[gone.Name].secret)
+				delete(n, gone.Name)
+			case a.err != nil:
+				return a.err
+			default:
+				w, ours := n[a.session.Name]
+				if !ours || !d.takes(w.zid, a.session) {
+					_ = a.session.Close()
+					break
+				}
+				w.secret = bytes.Clone(w.secret)
+				inside.Go(func() { d.visited(ctx, w, a.session) })
+			}
 		}
-		contact, ours := d.names[s.Name]
-		if !ours {
-			_ = s.Close()
-			continue
-		}
-		talk, again, err := admit(ctx, s, contact.Meet1, d.o.Rand)
-		if err != nil {
-			_ = s.Close()
-			continue
-		}
-		v := &visitor{client: d.client, session: s, talk: talk, again: again}
-		v.contact.ZID, v.contact.Name = contact.ZID, contact.Name
-		leaving := without(d.names, nil)
-		d.client = nil
-		go func() { _ = v.client.Unwait(context.Background(), leaving...) }()
-		return v, nil
 	}
 }
 
-// namesOn are those under which we wait at t, made from the secrets of the last two calls
-// with each contact, the last call first. Each has its contact, with the secret as Meet1.
-func namesOn(cache *zidcache.Cache, t time.Time) (map[rendezvous.Name]zidcache.Record, error) {
-	var contacts []zidcache.Record
-	err := cache.Each(func(r *zidcache.Record) {
-		if Meetable(r, t) {
-			contacts = append(contacts, zidcache.Record{
-				ZID: r.ZID, Name: r.Name, Last: r.Last, Meet1: bytes.Clone(r.Meet1), Meet2: bytes.Clone(r.Meet2),
-			})
-		}
+// renew waits under the names that there are by now.
+func (d *door) renew(ctx context.Context, client *rendezvous.Client, old names) (names, error) {
+	now, err := namesOn(d.cache, time.Now())
+	if err == nil {
+		err = d.swap(ctx, client, old, now)
+	}
+	old.wipe()
+	return now, err
+}
+
+// swap waits under the names that are new, and no more under those that are not there.
+func (d *door) swap(ctx context.Context, client *rendezvous.Client, old, now names) error {
+	return d.o.answers(ctx, func(ctx context.Context) error {
+		return errors.Join(client.Unwait(ctx, old.without(now)...), client.Wait(ctx, now.without(old)...))
 	})
-	slices.SortStableFunc(contacts, func(a, b zidcache.Record) int { return b.Last.Compare(a.Last) })
-	names := map[rendezvous.Name]zidcache.Record{}
+}
+
+func accept(ctx context.Context, client *rendezvous.Client, arrivals chan<- arrival) {
+	for {
+		s, err := client.Accept(ctx)
+		select {
+		case arrivals <- arrival{s, err}:
+		case <-ctx.Done():
+			return
+		}
+		if err != nil && !errors.As(err, new(*rendezvous.GoneError)) {
+			return
+		}
+	}
+}
+
+// takes tells whether a contact may come in. Each has one visit at a time, the last one: who
+// says nothing holds up nobody but himself.
+func (d *door) takes(zid wire.ZID, s *rendezvous.Session) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Now().Before(d.shun[zid]) {
+		return false
+	}
+	delete(d.shun, zid)
+	if before := d.open[zid]; before != nil {
+		_ = before.Close()
+	}
+	d.open[zid] = s
+	return true
+}
+
+// avoid leaves a contact out for a while.
+func (d *door) avoid(zid wire.ZID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shun[zid] = time.Now().Add(shunned)
+}
+
+// visited waits for somebody who has joined a name to show that it is the contact.
+func (d *door) visited(ctx context.Context, w waiting, s *rendezvous.Session) {
+	defer clear(w.secret)
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.open[w.zid] == s {
+			delete(d.open, w.zid)
+		}
+	}()
+	v, err := admit(ctx, s, w, d.o.Rand)
+	if err != nil {
+		_ = s.Close()
+		return
+	}
+	select {
+	case d.visitors <- v:
+		return
+	case <-time.After(busyAfter):
+		_ = v.talk.say(ctx, kindBusy, nil)
+	case <-ctx.Done():
+	}
+	v.dismiss()
+}
+
+// namesOn are those under which we wait on the UTC day of t, made from the secrets of the
+// last two calls with each contact, the last call first.
+func namesOn(cache *zidcache.Cache, t time.Time) (names, error) {
+	type contact struct {
+		last    time.Time
+		waiting []waiting
+	}
+	var contacts []contact
+	err := cache.Each(func(r *zidcache.Record) {
+		if !Meetable(r, t) {
+			return
+		}
+		c := contact{last: r.Last}
+		for _, secret := range [][]byte{r.Meet1, r.Meet2} {
+			if secret != nil {
+				c.waiting = append(c.waiting, waiting{r.ZID, bytes.Clone(secret)})
+			}
+		}
+		contacts = append(contacts, c)
+	})
+	slices.SortStableFunc(contacts, func(a, b contact) int { return b.last.Compare(a.last) })
+	n := names{}
 	for _, c := range contacts {
-		for _, secret := range [][]byte{c.Meet1, c.Meet2} {
-			if secret == nil || len(names)+days > maxNames || err != nil {
+		for _, w := range c.waiting {
+			if len(n) == maxNames {
+				clear(w.secret)
 				continue
 			}
-			for day := range days {
-				name := nameOn(secret, cache.ZID(), t.AddDate(0, 0, day-1))
-				names[name] = zidcache.Record{ZID: c.ZID, Name: c.Name, Meet1: bytes.Clone(secret)}
-			}
+			n[nameOn(w.secret, cache.ZID(), t)] = w
 		}
-		c.Wipe()
 	}
-	return names, err
+	return n, err
 }
 
 // Meetable tells whether a contact can be called by name: there has been a call.

@@ -54,8 +54,11 @@ func (s shared) secure(ctx context.Context, c conversation, joins, caller bool, 
 	}
 	var keys pake.Keys
 	defer keys.Clear()
-	copy(keys.Send[:], s.derive(salt, "what is said by the "+role(caller)))
-	copy(keys.Receive[:], s.derive(salt, "what is said by the "+role(!caller)))
+	for key, by := range map[*[32]byte]bool{&keys.Send: caller, &keys.Receive: !caller} {
+		b := s.derive(salt, "what is said by the "+role(by))
+		copy(key[:], b)
+		clear(b)
+	}
 	t, err = newTalk(c, keys)
 	return t, salt, err
 }

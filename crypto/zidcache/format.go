@@ -26,7 +26,7 @@ const (
 	version = 2
 	sumSize = len("sum 00000000\n")
 
-	// maxSize is what a file may have, about 200,000 peers.
+	// maxSize is what a file may have, about 150,000 peers.
 	maxSize = 64 << 20
 )
 
