@@ -287,9 +287,9 @@ func (a attack) run(t *testing.T, seed uint64, early bool) {
 	o.RelayOnly = true
 	alice, bob := newSpeaker(t, 400), newSpeaker(t, 600)
 	bob.conf.Once = true
-	stopAlice, stopBob := alice.runs(func(ctx context.Context) call.Ended {
-		return NewDialer(alice.conf, o, code(t, bob.person, 1)).Run(ctx)
-	}), bob.runs(func(ctx context.Context) call.Ended { return NewListener(bob.conf, o).Run(ctx) })
+	stopBob := bob.runs(NewListener(bob.conf, o).Run)
+	defer stopBob()
+	stopAlice := alice.runs(NewDialer(alice.conf, o, code(t, bob.person, 1)).Run)
 	defer func() {
 		stopAlice()
 		stopBob()
@@ -336,6 +336,8 @@ func (a attack) run(t *testing.T, seed uint64, early bool) {
 			t.Errorf("seed %d: only %d frames were heard", seed, loud)
 		}
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.done == 0 {
 		t.Errorf("seed %d: it did nothing", seed)
 	}
