@@ -22,7 +22,14 @@ import (
 // server starts a meeting point on loopback.
 func server(t *testing.T) Options {
 	t.Helper()
-	s, err := rendezvous.NewServer(rendezvous.Settings{Limits: rendezvous.DefaultLimits()})
+	return serves(t, rendezvous.Settings{}, new(tap))
+}
+
+// serves starts one with more to it; its connections go through a tap.
+func serves(t *testing.T, settings rendezvous.Settings, tap *tap) Options {
+	t.Helper()
+	settings.Limits = rendezvous.DefaultLimits()
+	s, err := rendezvous.NewServer(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +37,10 @@ func server(t *testing.T) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tap.Listener = l
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, l, nil) }()
+	go func() { done <- s.Serve(ctx, tap, nil) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -72,22 +80,14 @@ func newPerson() *person {
 	return p
 }
 
-// told waits for an event that f wants.
+// told waits for the n-th event of a type.
 func told[E call.Event](t *testing.T, p *person, n int) E {
 	t.Helper()
 	late := time.After(20 * time.Second)
 	for {
-		found := 0
-		p.mu.Lock()
-		for _, ev := range p.events {
-			if ev, ok := ev.(E); ok {
-				if found++; found == n {
-					p.mu.Unlock()
-					return ev
-				}
-			}
+		if ev, ok := find[E](p, n); ok {
+			return ev
 		}
-		p.mu.Unlock()
 		select {
 		case <-p.wake:
 		case <-late:
@@ -95,6 +95,21 @@ func told[E call.Event](t *testing.T, p *person, n int) E {
 			t.Fatalf("no %T came", none)
 		}
 	}
+}
+
+// find is the n-th event of a type, if there were so many.
+func find[E call.Event](p *person, n int) (E, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ev := range p.events {
+		if ev, ok := ev.(E); ok {
+			if n--; n == 0 {
+				return ev, true
+			}
+		}
+	}
+	var none E
+	return none, false
 }
 
 // listens starts a listener, which ends with the test.

@@ -83,7 +83,7 @@ func (p *Path) addBases() error {
 		if c.Type != Host || *base != nil {
 			continue
 		}
-		*base = newView(carrierFunc(p.send), c.Addr)
+		*base = newView(carrierFunc(p.send), c.Addr, p.signed)
 		if err := p.addView(*base, c, i); err != nil {
 			return err
 		}
@@ -172,6 +172,8 @@ func (p *Path) Begin(remote Description) error {
 		return nil
 	}
 	ufrag, pwd := remote.textUfrag(), remote.textPwd()
+	key := stun.NewShortTermIntegrity(pwd)
+	p.key.Store(&key)
 	var err error
 	switch {
 	case p.started:
@@ -266,7 +268,7 @@ func (p *Path) offer(r *relay) error {
 	if !p.local.add(c) {
 		return nil
 	}
-	v := newView(r, r.relayed)
+	v := newView(r, r.relayed, p.signed)
 	r.view.Store(v)
 	return p.addView(v, c, len(p.local.Candidates)-1)
 }
@@ -304,6 +306,12 @@ func (p *Path) selected(local, remote ice.Candidate) {
 			Remote: to,
 		},
 	})
+}
+
+// signed tells whether an answer has the peer's password.
+func (p *Path) signed(answer []byte) bool {
+	m, key := new(stun.Message), p.key.Load()
+	return key != nil && stun.Decode(answer, m) == nil && key.Check(m) == nil
 }
 
 // state is called by the agent, in order, for each change of its state.

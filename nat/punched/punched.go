@@ -32,6 +32,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
 
 	"securecall/nat"
 	"securecall/nat/reflexive"
@@ -120,6 +121,8 @@ type Path struct {
 
 	admitting sync.Mutex               // held to replace admitted
 	admitted  atomic.Pointer[admitted] // addresses that media is taken from
+
+	key atomic.Pointer[stun.MessageIntegrity] // the peer's of this session; nil: none yet
 
 	life    context.Context // ended by Close
 	end     func()

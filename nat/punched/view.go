@@ -37,6 +37,7 @@ const (
 type view struct {
 	carrier carrier
 	local   net.Addr
+	signed  func(answer []byte) bool // by the peer
 
 	in        chan check
 	closed    chan struct{}
@@ -56,10 +57,11 @@ type check struct {
 // A target is an address that checks are sent to.
 type target struct{ first, last time.Time }
 
-func newView(c carrier, local netip.AddrPort) *view {
+func newView(c carrier, local netip.AddrPort, signed func(answer []byte) bool) *view {
 	return &view{
 		carrier: c,
 		local:   net.UDPAddrFromAddrPort(local),
+		signed:  signed,
 		in:      make(chan check, checksWaiting),
 		closed:  make(chan struct{}),
 		targets: make(map[netip.AddrPort]*target),
@@ -72,7 +74,9 @@ func isSTUN(b []byte) bool { return len(b) >= stunHeader && b[0] <= 3 }
 // deliver hands a check to the agent, or drops what cannot be one: what is no
 // check, and answers to what was not asked. The latter matter to the agent only
 // as signs of life, which must not be had by repeating an old answer (RFC 7675,
-// Section 5.1: consent is an answer to a request).
+// Section 5.1: consent is an answer to a request). An answer without the peer's
+// password leaves the question open: who sees checks could else be first with one
+// to each, and so end a call for want of consent.
 func (v *view) deliver(b []byte, from netip.AddrPort) {
 	if len(b) > maxCheck {
 		return
@@ -81,7 +85,7 @@ func (v *view) deliver(b []byte, from netip.AddrPort) {
 	case bindingRequest:
 		v.hurry(from)
 	case bindingSuccess, bindingError:
-		if !v.asked([12]byte(b[8:])) {
+		if !v.answers([12]byte(b[8:]), b) {
 			return
 		}
 	default:
@@ -93,11 +97,12 @@ func (v *view) deliver(b []byte, from netip.AddrPort) {
 	}
 }
 
-func (v *view) asked(id [12]byte) bool {
+// answers takes the one answer to a request of ours.
+func (v *view) answers(id [12]byte, b []byte) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range v.open {
-		if v.open[i] == id && id != [12]byte{} {
+		if v.open[i] == id && id != [12]byte{} && v.signed(b) {
 			v.open[i] = [12]byte{}
 			return true
 		}

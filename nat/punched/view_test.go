@@ -10,6 +10,8 @@ import (
 	"github.com/pion/stun/v4"
 )
 
+func anybody([]byte) bool { return true }
+
 func request(t testing.TB, more ...stun.Setter) []byte {
 	t.Helper()
 	m, err := stun.Build(append([]stun.Setter{stun.TransactionID, stun.BindingRequest}, more...)...)
@@ -26,7 +28,7 @@ func TestChecksThinOut(t *testing.T) {
 		v := newView(carrierFunc(func([]byte, netip.AddrPort) error {
 			sent = append(sent, time.Since(start))
 			return nil
-		}), alice)
+		}), alice, anybody)
 		for range maxChecks {
 			v.WriteToAddrPort(request(t), bob)
 			time.Sleep(checkInterval)
@@ -66,7 +68,7 @@ func TestChecksGoToSoManyAddresses(t *testing.T) {
 	v := newView(carrierFunc(func(_ []byte, to netip.AddrPort) error {
 		sent[to] = true
 		return nil
-	}), alice)
+	}), alice, anybody)
 	for port := range 1000 {
 		v.WriteToAddrPort(request(t), netip.AddrPortFrom(bob.Addr(), uint16(port+1)))
 	}
@@ -77,7 +79,7 @@ func TestChecksGoToSoManyAddresses(t *testing.T) {
 
 // Consent is an answer to a request of ours (RFC 7675, Section 5.1).
 func TestOnlyChecksReachTheAgent(t *testing.T) {
-	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice)
+	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody)
 	ours := request(t)
 	v.WriteToAddrPort(ours, bob)
 	build := func(kind stun.MessageType, id []byte) []byte {
@@ -111,6 +113,45 @@ func TestOnlyChecksReachTheAgent(t *testing.T) {
 	}
 }
 
+// "If the value does not match ... the response MUST be discarded, as if it had never
+// been received." (RFC 8489, Section 9.1.4) Somebody who sees our checks and is faster
+// than the peer keeps no answer from us.
+func TestForgedAnswerIsAsIfNeverReceived(t *testing.T) {
+	key := stun.NewShortTermIntegrity("the password of the peer")
+	p := new(Path)
+	p.key.Store(&key)
+	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, p.signed)
+	ours := request(t)
+	v.WriteToAddrPort(ours, bob)
+	answer := func(kind stun.MessageType, more ...stun.Setter) []byte {
+		id := stun.NewTransactionIDSetter([12]byte(ours[8:]))
+		m, err := stun.Build(append([]stun.Setter{id, kind}, more...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Raw
+	}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want int
+	}{
+		{"without a password", answer(stun.BindingSuccess), 0},
+		{"an error without one", answer(stun.BindingError, stun.CodeRoleConflict), 0},
+		{"with another", answer(stun.BindingSuccess, stun.NewShortTermIntegrity("another")), 0},
+		{"the true one", answer(stun.BindingSuccess, key), 1},
+		{"the true one again", answer(stun.BindingSuccess, key), 0},
+	} {
+		v.deliver(c.b, bob)
+		if len(v.in) != c.want {
+			t.Errorf("%s: %d were delivered", c.name, len(v.in))
+		}
+		for len(v.in) > 0 {
+			<-v.in
+		}
+	}
+}
+
 func FuzzDeliver(f *testing.F) {
 	f.Add(request(f))
 	f.Add(request(f, ice.UseCandidate(), stun.NewUsername("abcd:efgh"), stun.Fingerprint))
@@ -119,7 +160,7 @@ func FuzzDeliver(f *testing.F) {
 		if !isSTUN(b) {
 			return
 		}
-		v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice)
+		v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody)
 		v.deliver(b, bob)
 		m := &stun.Message{Raw: append([]byte(nil), b...)}
 		if nominates := hasUseCandidate(b); m.Decode() == nil && int(m.Length)+stunHeader == len(b) && nominates != m.Contains(stun.AttrUseCandidate) {
