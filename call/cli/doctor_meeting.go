@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,18 +40,20 @@ func (d *checkup) meeting() error {
 		d.tell(prospects{}.check())
 		return nil
 	}
-	var p prospects
-	if err := d.sight(relays, &p); err != nil {
+	var seen []sighting
+	var by [2]check
+	if err := d.during("STUN and the relay", func(ctx context.Context) {
+		var all sync.WaitGroup
+		all.Go(func() { seen = d.ask(ctx, relays) })
+		for i, t := range []punched.Transport{punched.UDP, punched.TCP} {
+			all.Go(func() { by[i] = d.allocate(ctx, relays, t) })
+		}
+		all.Wait()
+	}); err != nil {
 		return err
 	}
-	var by [2]check
-	if err := d.during("the relay", func(ctx context.Context) {
-		var both sync.WaitGroup
-		for i, t := range []punched.Transport{punched.UDP, punched.TCP} {
-			both.Go(func() { by[i] = d.allocate(ctx, relays, t) })
-		}
-		both.Wait()
-	}); err != nil {
+	var p prospects
+	if err := d.sight(seen, &p); err != nil {
 		return err
 	}
 	p.relay = [2]bool{by[0].status == 0, by[1].status == 0}
@@ -124,13 +127,9 @@ type sighting struct {
 	err    error
 }
 
-// sight has each relay say where it sees us, and one that has two addresses what kind of NAT
-// is between.
-func (d *checkup) sight(relays []rendezvous.Relay, p *prospects) error {
-	var seen []sighting
-	if err := d.during("an answer by UDP", func(ctx context.Context) { seen = d.ask(ctx, relays) }); err != nil {
-		return err
-	}
+// sight tells where the relays see us, and has one that has two addresses show what kind of
+// NAT is between.
+func (d *checkup) sight(seen []sighting, p *prospects) error {
 	d.tell(udpCheck(seen))
 	for _, s := range seen {
 		if s.err == nil {
@@ -248,7 +247,9 @@ func udpCheck(seen []sighting) check {
 	known := map[netip.AddrPort]bool{}
 	for _, s := range seen {
 		if s.err != nil {
-			failed = append(failed, s.server)
+			if !slices.Contains(failed, s.server) {
+				failed = append(failed, s.server)
+			}
 			if first == nil {
 				first = s.err
 			}
@@ -322,7 +323,7 @@ func natCheck(seen []sighting, b reflexive.Behaviour) (k check, natted bool) {
 	}
 	if b.Mapping > reflexive.EndpointIndependent {
 		k.doubt = true
-		k.hint = "it has to be told in advance: have the router forward a port (--map, or by hand); else the relay has to do"
+		k.hint = "have the router forward a port (--map, or by hand), or leave it to the relay"
 	}
 	return k, true
 }
@@ -343,7 +344,7 @@ func (d *checkup) allocate(ctx context.Context, relays []rendezvous.Relay, t pun
 		return failure(k.label, err)
 	}
 	defer path.Close()
-	err = late(ctx, path.Gather(ctx))
+	err = path.Gather(ctx)
 	var given []string
 	for _, c := range path.Local().Candidates {
 		given = append(given, c.Addr.String())
@@ -374,21 +375,21 @@ func (p prospects) check() check {
 	relay := p.relay[0] || p.relay[1]
 	switch {
 	case !p.udp && relay:
-		k.what = "they go over the relay"
+		k.what = "go over the relay"
 		return k
 	case !p.udp:
 		k.doubt = true
-		k.what = "they go directly, or not at all: the meeting point has no STUN and no relay that we reach"
+		k.what = "go directly, or not at all: the meeting point has no STUN and no relay that we reach"
 		k.hint = "within one network they work; for others have the meeting point's STUN and TURN opened, or take another one"
 		return k
 	case !p.nat:
-		k.what = "they go directly, where a firewall here lets them"
+		k.what = "go directly, where a firewall here lets them"
 	case p.mapping == reflexive.EndpointIndependent:
-		k.what = "they go directly to nearly everybody"
+		k.what = "go directly to nearly everybody"
 	case p.mapping == reflexive.Unknown:
-		k.what = "they go directly where the NATs of both sides let them"
+		k.what = "go directly where the NATs of both sides let them"
 	default:
-		k.what = "they go directly only to those whose NAT lets everybody in, or who have none"
+		k.what = "go directly only to those whose NAT lets everybody in, or who have none"
 	}
 	if relay {
 		k.what += ", and else over the relay"

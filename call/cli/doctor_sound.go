@@ -75,9 +75,7 @@ func (d *checkup) sound() error {
 func devicesCheck(infos []device.Info, err error, mic, speaker bool) check {
 	const label = "sound devices"
 	if err != nil {
-		k := failure(label, err)
-		k.status = int(call.ReasonDevice)
-		return k
+		return check{label: label, what: err.Error(), hint: "start the sound server (PipeWire, PulseAudio) anew", status: int(call.ReasonDevice)}
 	}
 	mics, speakers := 0, 0
 	for _, i := range infos {
@@ -98,7 +96,11 @@ func devicesCheck(infos []device.Info, err error, mic, speaker bool) check {
 func elseCheck(label, spec string, err error) check {
 	switch kind := device.KindOf(spec); {
 	case err != nil:
-		return failure(label, err)
+		k := failure(label, err)
+		if k.hint == "" {
+			k.hint = "securecall help dial says what --mic and --speaker take"
+		}
+		return k
 	case kind == device.KindNone:
 		return check{label: label, what: "none: silence"}
 	case kind == device.KindStdio, kind == device.KindExec:
@@ -272,8 +274,7 @@ func echoCheck(e echo) check {
 	k := check{label: label, what: fmt.Sprintf("the microphone hears the speaker after %d ms, %s (which --echo-cancel takes out)", e.after.Milliseconds(), level)}
 	if e.after > slowSound {
 		k.doubt = true
-		k.hint = "that is long, and is heard as a pause before each answer: a headset with a cable instead of Bluetooth, or another device"
+		k.hint = "that is a pause before each answer: try a headset with a cable instead of Bluetooth, or another device"
 	}
 	return k
 }
-

@@ -247,7 +247,7 @@ func TestClockAhead(t *testing.T) {
 				s.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			c := must(Dial(t.Context(), must(ParseAddress("ws://" + server.Listener.Addr().String()))(t), Options{}))(t)
+			c := must(Dial(t.Context(), must(ParseAddress("ws://"+server.Listener.Addr().String()))(t), Options{}))(t)
 			defer c.Close()
 			ahead, ok := c.ClockAhead()
 			if off := ahead - test.ahead; ok != test.ok || off.Abs() > 10*time.Second {
