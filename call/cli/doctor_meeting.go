@@ -349,7 +349,10 @@ func (d *checkup) allocate(ctx context.Context, relays []rendezvous.Relay, t pun
 	for _, c := range path.Local().Candidates {
 		given = append(given, c.Addr.String())
 	}
-	const hint = "is TURN open there, and does a firewall here or there let it through? tell whoever runs the meeting point"
+	hint := "is TURN open there, and does a firewall here or there let it through? tell whoever runs the meeting point"
+	if errors.Is(err, punched.ErrCredentials) {
+		hint = "the meeting point and that relay do not have the same secret: tell whoever runs them"
+	}
 	switch {
 	case len(given) == 0:
 		k.what, k.hint, k.status = oneLine(err), hint, int(call.ReasonServer)
@@ -376,6 +379,9 @@ func (p prospects) check() check {
 	switch {
 	case !p.udp && relay:
 		k.what = "go over the relay"
+		if !p.relay[0] {
+			k.what += ", by TCP"
+		}
 		return k
 	case !p.udp:
 		k.doubt = true
