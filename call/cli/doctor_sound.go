@@ -150,7 +150,7 @@ func (d *checkup) trySpeaker(ctx context.Context, source audio.Source) []check {
 	})
 	defer stop()
 	played := sweep()
-	heard, micErr, err := playAndHear(sink, source, played)
+	heard, before, micErr, err := playAndHear(sink, source, played)
 	if err != nil {
 		return []check{soundFailure(ctx, "speaker", d.speaker, err)}
 	}
@@ -159,7 +159,7 @@ func (d *checkup) trySpeaker(ctx context.Context, source audio.Source) []check {
 	case micErr != nil:
 		found = append(found, soundFailure(ctx, "microphone", d.mic, micErr))
 	case source != nil:
-		found = append(found, echoCheck(findEcho(heard, played)))
+		found = append(found, echoCheck(findEcho(heard, before, played)))
 	}
 	return found
 }
@@ -188,11 +188,14 @@ func sweep() []int16 {
 	return pcm
 }
 
-// playAndHear plays pcm, of whole frames, and returns what source, unless it is nil, gave from
-// the moment on when the first of it was handed to sink.
-func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int16, micErr, err error) {
+// playAndHear plays pcm, of whole frames, and returns what source, unless it is nil, heard, and
+// how many samples of that come before the moment when the first of pcm was handed to sink. When
+// they were recorded the frames from then on tell: of all, the one that came with the least delay.
+func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int16, before int, micErr, err error) {
 	var (
 		mu       sync.Mutex
+		written  time.Time // the first of pcm
+		begun    time.Time // heard
 		over     bool
 		recorder sync.WaitGroup
 	)
@@ -201,6 +204,7 @@ func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int
 			f := make(audio.Frame, audio.FrameSamples)
 			for {
 				err := source.ReadFrame(f)
+				now := time.Now()
 				mu.Lock()
 				if over || err != nil {
 					micErr = err
@@ -208,6 +212,9 @@ func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int
 					return
 				}
 				heard = append(heard, f...)
+				if b := now.Add(-audio.Duration(len(heard))); !written.IsZero() && (begun.IsZero() || b.Before(begun)) {
+					begun = b
+				}
 				mu.Unlock()
 			}
 		})
@@ -219,7 +226,7 @@ func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int
 	}
 	play(make([]int16, leadFrames*audio.FrameSamples))
 	mu.Lock()
-	from := len(heard)
+	written = time.Now()
 	mu.Unlock()
 	play(pcm)
 	play(make([]int16, afterFrames*audio.FrameSamples))
@@ -227,7 +234,10 @@ func playAndHear(sink audio.Sink, source audio.Source, pcm []int16) (heard []int
 	over = true
 	mu.Unlock()
 	recorder.Wait()
-	return heard[from:], micErr, err
+	if !begun.IsZero() {
+		before = audio.Samples(written.Sub(begun))
+	}
+	return heard, before, micErr, err
 }
 
 // An echo is what comes back of the sweep.
@@ -237,8 +247,8 @@ type echo struct {
 	gain  float64 // in dB, of all that was heard in its time
 }
 
-// findEcho looks where heard is most like played.
-func findEcho(heard, played []int16) (e echo) {
+// findEcho looks where heard is most like played, which was handed over after so many samples.
+func findEcho(heard []int16, before int, played []int16) (e echo) {
 	energy := 0.0
 	for _, p := range played {
 		energy += float64(p) * float64(p)
@@ -253,7 +263,8 @@ func findEcho(heard, played []int16) (e echo) {
 		}
 		if window > 0 && same*same > best*energy*window {
 			best = same * same / (energy * window)
-			e = echo{true, audio.Duration(i), 10 * math.Log10(window/energy)}
+			// A sound server may record what it is yet to play.
+			e = echo{true, audio.Duration(max(0, i-before)), 10 * math.Log10(window/energy)}
 		}
 	}
 	return e
