@@ -32,6 +32,7 @@ func main() {
 		cli.Contacts(),
 		cli.Ctl(),
 		cli.Devices(),
+		cli.Doctor(),
 		cli.Rendezvous(),
 		cli.Version(),
 		cli.Help(),

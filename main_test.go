@@ -3,10 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"flag"
 	"fmt"
+	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -67,6 +73,7 @@ func mitm() {
 //	say FILE SECONDS             write speech as a WAV file (as raw sound: FILE.raw)
 //	heard FILE SAID              FILE holds the speech of SAID as G.711 left it
 //	places A B                   A and B become two addresses that nobody has
+//	certificate NAME             make NAME.pem and NAME.key, for 127.0.0.1, which nobody trusts unless SSL_CERT_FILE names it
 //	taken                        PEER becomes a port that is in use, where nothing answers
 //	chatterbox                   PEER becomes a port that answers with nonsense
 func TestScripts(t *testing.T) {
@@ -80,7 +87,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "between": middle, "peer": peer, "code": code, "via": via, "await": await, "close": closeStdout, "send": send, "ends": ends,
-			"exits": exits, "say": say, "heard": heard, "places": places, "taken": taken, "chatterbox": chatterbox,
+			"exits": exits, "say": say, "heard": heard, "places": places, "certificate": certificate, "taken": taken, "chatterbox": chatterbox,
 		},
 		UpdateScripts: *update,
 	})
@@ -142,7 +149,7 @@ func newProcess(ts *testscript.TestScript, program, who string, args []string) *
 	}
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"),
-		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0")
+		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0", "SSL_CERT_FILE="+ts.Getenv("SSL_CERT_FILE"))
 	p.cmd.Stderr = &p.stderr
 	r, w, err := os.Pipe()
 	ts.Check(err)
@@ -269,7 +276,7 @@ func listening(ts *testscript.TestScript, name string, n int) (e listeningEvent)
 
 // via NAME waits for a meeting point, whose address becomes $VIA.
 func via(ts *testscript.TestScript, _ bool, args []string) {
-	re := regexp.MustCompile(`--via (ws://\S+)`)
+	re := regexp.MustCompile(`--via (\S+)`)
 	waitFor(ts, named(ts, args[0]), "--via", func(text string) bool {
 		m := re.FindStringSubmatch(text)
 		if m != nil {
@@ -377,6 +384,23 @@ func places(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(err)
 		defer conn.Close()
 		ts.Setenv(name, conn.LocalAddr().String())
+	}
+}
+
+// certificate makes one that signs itself.
+func certificate(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for name, block := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: cert}, ".key": {Type: "PRIVATE KEY", Bytes: private}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]+name), pem.EncodeToMemory(block), 0o600))
 	}
 }
 

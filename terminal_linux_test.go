@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"os/exec"
 	"regexp"
@@ -349,4 +350,21 @@ func TestSoundOnATerminal(t *testing.T) {
 	alice = sit(t, "dial", "127.0.0.1", "--mic", "none", "--speaker", "-")
 	alice.sees(`stdout is a terminal`)
 	alice.leaves(2)
+}
+
+// What is waited for is said; an interrupt ends it.
+func TestDoctorWaits(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	alice := sit(t, append([]string{"doctor", "--bind", "127.0.0.1:0", "--via", "ws://" + l.Addr().String()}, quietEnds...)...)
+	alice.sees(`\x1b\[32mok\x1b\[0m +microphone `)
+	alice.sees(`waiting for ws://127\.0\.0\.1:\d+ · 0:00 · since`)
+	alice.sees(`· 0:01 ·`)
+	alice.types("\x03")
+	alice.sees(`\r\x1b\[Ksecurecall: interrupted`)
+	alice.leaves(130)
 }

@@ -59,11 +59,15 @@ func dialable(bind netip.AddrPort, all []netip.Addr) []netip.AddrPort {
 	return addrs
 }
 
-// sharedSpace is between a provider and its NAT (RFC 6598): private to us.
+// sharedSpace is between a provider and its NAT (RFC 6598).
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
+// IsPrivate reports whether a means nothing to others on the Internet: a NAT is between it
+// and them (RFC 1918, 4193, 6598). A loopback address is not private.
+func IsPrivate(a netip.Addr) bool { return a.IsPrivate() || sharedSpace.Contains(a) }
+
 func rank(a netip.Addr) (r int) {
-	if a.IsPrivate() || sharedSpace.Contains(a) {
+	if IsPrivate(a) {
 		r = 2
 	}
 	if a.Is6() {

@@ -4,7 +4,7 @@
 # directly or by its relay, and of the time from dial to secured. Checks that it is
 # directly wherever that is possible, and that each hears the other. Then one of them
 # moves to another network in mid-call. And the parts alone, with coturn: two hosts
-# behind one router, relay only, what a NAT does, and a router that maps ports.
+# behind one router, relay only, what a NAT does, as doctor tells it too, and a router that maps ports.
 # Needs root, iproute2, nftables, coturn, miniupnpd, openssl. Leaves nothing behind. KINDS
 # chooses the kinds.
 . "$(dirname "$0")/lib.sh"
@@ -197,6 +197,43 @@ for kind in open eif adf apdf sym; do
 	check "$kind: mapping and filtering ${got% *}" test "${got% *}" = "${behaviour[$kind]}"
 done
 
+# What doctor says of the same, through a meeting point that names this server and a relay of its
+# own, and what of a network without UDP. The server refuses the credentials, which is a warning.
+(exec ip netns exec "$(ns pub)" "$ROOT/securecall" rendezvous --no-tls --bind 203.0.113.9:8082 --turn-bind 203.0.113.9:3492 \
+	--turn 203.0.113.9:3478 --turn-secret-file "$work/secret" >"$work/rendezvous3" 2>&1) &
+pids+=($!)
+await 5 grep -qs "the meeting point is open" "$work/rendezvous3" || { cat "$work/rendezvous3" && exit 1; }
+doctor() {
+	status=0
+	within ha "$ROOT/securecall" doctor --mic none --speaker none --state "$work/state" --via ws://203.0.113.9:8082 "$@" >"$work/doctor" 2>&1 || status=$?
+}
+# finds WORD NAME TEXT: is that what it says?
+finds() { grep -qE "^$1 +$2 +.*$3" "$work/doctor" || { cat "$work/doctor" && return 1; }; }
+for kind in eif adf apdf sym; do
+	network a $kind
+	doctor
+	read -r mapping filtering <<<"${behaviour[$kind]}"
+	check "doctor: $kind" finds "(ok|warn)" NAT "mapping $mapping:.* filtering $filtering:"
+	check "doctor: $kind: by the relay too, status $status" eval "finds '(ok|warn)' 'relay by UDP' 'lends us 203.0.113.9:' && test $status = 0"
+done
+network a apdf
+within ra nft add table inet heard
+within ra nft add chain inet heard in '{ type filter hook prerouting priority 0; }'
+within ra nft add rule inet heard in iifname lan meta l4proto udp counter
+within ra nft add rule inet heard in iifname lan tcp flags syn / syn,ack counter # the last run's connections may still be ending
+nothing() { ! within ra nft list chain inet heard in | grep -q "packets [1-9]"; }
+within ha "$ROOT/securecall" doctor --mic none --speaker none --state "$work/state" >"$work/doctor"
+check "doctor without --via and --map sends nothing" nothing
+doctor
+check "control: with --via it does" eval '! nothing'
+network a open
+doctor
+check "doctor: open: no NAT" finds ok NAT "none:"
+network a noudp
+doctor
+check "doctor: noudp: nothing comes back" finds warn UDP "nothing comes back"
+check "doctor: noudp: TCP does, status $status" eval "finds '(ok|warn)' 'relay by TCP' 'lends us' && finds ok 'calls by code' 'go over the relay' && test $status = 0"
+
 # A router that maps ports. It takes addresses of documentation for private ones,
 # and is told another.
 mapping
@@ -237,6 +274,10 @@ kill -INT "$listener"
 reap "$listener"
 left=$(within ra nft list chain inet filter prerouting_miniupnpd | grep -c "dnat" || true)
 check "ends with $status, and $left mappings are left" test "$status $left" = "0 0"
+doctor --map
+check "doctor --map: status $status" finds warn "port mapping" "8.8.8.8:5004 .*another NAT"
+left=$(within ra nft list chain inet filter prerouting_miniupnpd | grep -c "dnat" || true)
+check "and $left mappings are left" test "$status $left" = "0 0"
 
 echo
 printf '%-6s' "ms"

@@ -7,6 +7,7 @@
 #     without cgo.
 #   - devices marks the defaults, and devices --test plays its tone and shows the
 #     microphone's level, on devices by their names and on the default ones.
+#   - doctor finds out whether the microphone hears the speaker.
 #   - The sound server dies in mid-call and is started again: the call goes on,
 #     says so, and uses it again.
 #   - There is none to begin with: status 30 and a message, no hang.
@@ -134,6 +135,19 @@ loudest=$(sed -n 's/.*"kind":"mic".*"peak_dbfs":\([-0-9.]*\).*/\1/p' "$work/quie
 check "devices --test, a silent microphone: ${loudest:-nothing} dBFS" is "${loudest:-0}" "<" -60
 "$cgo" devices --test --speaker none --mic nosuch >"$work/none" 2>&1 && status=0 || status=$?
 check "devices --test, no such microphone: status $status: $(grep -m1 securecall: "$work/none")" test $status = 30
+
+# doctored MIC: what doctor says of it, with the speaker that it may hear.
+doctored() {
+	status=0
+	timeout 30 "$cgo" doctor --bind 127.0.0.1:0 --json --speaker ear --mic "$1" >"$work/doctor" 2>&1 || status=$?
+}
+doctored ear.monitor
+late=$(sed -n 's/.*"name":"echo".*after \([0-9]*\) ms.*/\1/p' "$work/doctor")
+check "doctor: the microphone hears the speaker after ${late:-nothing} ms, status $status" eval "is ${late:-999} '<' 200 && test $status = 0"
+doctored mic # the control
+check "doctor: another one does not, status $status" eval "grep -q '\"name\":\"echo\",\"ok\":true,.*does not hear' $work/doctor && test $status = 0"
+doctored nosuch
+check "doctor: no such microphone: status $status" test $status = 30
 
 # Three calls at once lose their server.
 talk lost-mic "$cgo" mic none

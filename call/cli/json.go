@@ -25,7 +25,24 @@ type head struct {
 	Call  int    `json:"call,omitempty"` // numbers the call; absent where the event is about none
 }
 
+func newHead(at time.Time, event string, call int) head {
+	return head{jsonVersion, at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), event, call}
+}
+
 type (
+	jsonCheck struct {
+		head
+		Check string `json:"name"`
+		OK    bool   `json:"ok"`
+		Warn  bool   `json:"warn,omitempty"` // it is, but there is something to do
+		What  string `json:"what"`
+		Hint  string `json:"hint"`
+	}
+	jsonDoctor struct {
+		head
+		OK   bool `json:"ok"`
+		Code int  `json:"code"` // the exit status
+	}
 	jsonListening struct {
 		head
 		Addrs []netip.AddrPort `json:"addrs"`
@@ -151,7 +168,7 @@ func (j *events) show(at time.Time, id int, e call.Event) error {
 // lines are most often one; a refusal is an error event, and an ended call
 // whose cause needs more words than a reason is an error and then ended.
 func (j *events) lines(at time.Time, id int, e call.Event) []any {
-	h := head{V: jsonVersion, Time: at.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Name(), Call: id}
+	h := newHead(at, e.Name(), id)
 	switch e := e.(type) {
 	case call.Listening:
 		return []any{jsonListening{h, append([]netip.AddrPort{}, e.Addrs...), e.Code}} // never null
@@ -212,7 +229,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 
 // fail writes what went wrong before there was a call.
 func (j *events) fail(d diagnosis) {
-	h := head{V: jsonVersion, Time: time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: "error"}
+	h := newHead(time.Now(), "error", 0)
 	b, _ := json.Marshal(jsonError{h, d.what, d.hint})
 	_, _ = j.w.Write(append(b, '\n'))
 }

@@ -58,9 +58,7 @@ func DialContact(ctx context.Context, o Options, contact *zidcache.Record, conf 
 		switch {
 		case err == nil, errors.Is(ctx.Err(), context.Canceled):
 			return e, err
-		case errors.As(err, new(*rendezvous.ServerError)):
-			return nil, err
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && !errors.Is(err, rendezvous.ErrUnreachable): // our own haste
 			return nil, ErrNotThere
 		case !errors.Is(err, ErrGone) && !errors.Is(err, rendezvous.ErrLimit):
 			return nil, err

@@ -165,19 +165,9 @@ func (c *Cache) one(wanted func(line []byte) bool, find func(*state) []byte) (r 
 // name, the last call first. The secrets are left out; Lookup has them.
 func (c *Cache) List() ([]Record, error) {
 	var list []Record
-	err := c.view(func(s *state) error {
-		list = nil
-		for line := range bytes.Lines(s.records) {
-			r, err := parseRecord(line)
-			if err != nil {
-				return err
-			}
-			r.Wipe()
-			if !r.stranger() {
-				list = append(list, r)
-			}
-		}
-		return nil
+	err := c.view(func(s *state) (err error) {
+		list, err = s.list()
+		return err
 	})
 	slices.SortFunc(list, func(a, b Record) int {
 		switch {

@@ -1,6 +1,10 @@
 package punched
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"securecall/nat"
+)
 
 // Kind is what lies between the two sides.
 type Kind uint8
@@ -43,9 +47,4 @@ func kindOf(local, remote CandidateType, from, to netip.Addr) Kind {
 	return Direct
 }
 
-// sharedSpace is between a provider and its NAT (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
-func isPrivate(a netip.Addr) bool {
-	return a.IsPrivate() || a.IsLoopback() || sharedSpace.Contains(a)
-}
+func isPrivate(a netip.Addr) bool { return nat.IsPrivate(a) || a.IsLoopback() }

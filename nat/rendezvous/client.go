@@ -36,6 +36,8 @@ const (
 // do from then on.
 type Client struct {
 	server  Address
+	ahead   time.Duration // of its clock
+	dated   bool          // it has said what that shows
 	ws      *websocket.Conn
 	asking  chan struct{} // holds a token while a request waits for its answer
 	answers chan answer
@@ -117,8 +119,11 @@ func Dial(ctx context.Context, server Address, o Options) (*Client, error) {
 		return nil, dialError(server.String(), &seen, response, errors.New("no subprotocol"))
 	}
 	ws.SetReadLimit(maxFrame)
+	ahead, dated := clockAhead(response.Header.Get("Date"), time.Now())
 	c := &Client{
 		server:   server,
+		ahead:    ahead,
+		dated:    dated,
 		ws:       ws,
 		asking:   make(chan struct{}, 1),
 		answers:  make(chan answer, 1),
@@ -129,6 +134,18 @@ func Dial(ctx context.Context, server Address, o Options) (*Client, error) {
 	c.running.Go(c.read)
 	c.running.Go(c.ping)
 	return c, nil
+}
+
+// ClockAhead is by how much the server's clock is ahead of this machine's, to a second, by
+// the Date of its answer (RFC 9110, Section 6.6.1). ok is false where it gave none.
+func (c *Client) ClockAhead() (ahead time.Duration, ok bool) { return c.ahead, c.dated }
+
+func clockAhead(date string, now time.Time) (time.Duration, bool) {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return 0, false
+	}
+	return at.Add(time.Second / 2).Sub(now), true // it has no fractions of a second
 }
 
 // A watch tells how far a connection has come.

@@ -217,3 +217,42 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+// RFC 9110, Section 6.6.1: "An origin server with a clock … MUST generate a Date header field
+// in all 2xx (Successful), 3xx (Redirection), and 4xx (Client Error) responses, and MAY generate
+// a Date header field in 1xx (Informational) and 5xx (Server Error) responses."
+func TestClockAhead(t *testing.T) {
+	s, err := NewServer(Settings{Limits: DefaultLimits()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.end()
+	for name, test := range map[string]struct {
+		date  func() []string
+		ok    bool
+		ahead time.Duration
+	}{
+		"its own":   {nil, true, 0},
+		"ahead":     {func() []string { return []string{time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)} }, true, time.Hour},
+		"behind":    {func() []string { return []string{time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)} }, true, -time.Hour},
+		"none":      {func() []string { return nil }, false, 0},
+		"nonsense":  {func() []string { return []string{"yesterday"} }, false, 0},
+		"long past": {func() []string { return []string{"Mon, 01 Jan 0001 00:00:00 GMT"} }, true, -1 << 63},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if test.date != nil {
+					w.Header()["Date"] = test.date()
+				}
+				s.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			c := must(Dial(t.Context(), must(ParseAddress("ws://"+server.Listener.Addr().String()))(t), Options{}))(t)
+			defer c.Close()
+			ahead, ok := c.ClockAhead()
+			if off := ahead - test.ahead; ok != test.ok || off.Abs() > 10*time.Second {
+				t.Errorf("%v ahead, %t; want %v, %t", ahead, ok, test.ahead, test.ok)
+			}
+		})
+	}
+}
