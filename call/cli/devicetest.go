@@ -18,6 +18,8 @@ const (
 	testHears  = 150 // frames: 3 s
 	testRedraw = 5   // frames: ten times a second
 	testSilent = -66 // dBFS, less than which a microphone that works never gives
+
+	silenceHint = "look whether the microphone is muted, or whether it is another one (securecall devices)"
 )
 
 // A deviceTest plays a tone on a speaker, and then shows how loud it is at a
@@ -115,7 +117,7 @@ func (d deviceTest) hear(o device.Options) error {
 	}
 	fmt.Fprintf(d.out, "  %s %4.0f dBFS at most, %.0f on average\n", bar(all.peakDB()), all.peakDB(), all.meanDB())
 	if all.peakDB() < testSilent {
-		fmt.Fprintln(d.out, "that is silence: look whether the microphone is muted, or whether it is another one (securecall devices)")
+		fmt.Fprintln(d.out, "that is silence: "+silenceHint)
 	}
 	return nil
 }

@@ -29,8 +29,6 @@ const (
 	// slowSound is what the devices may take there and back. Their share of the way from mouth
 	// to ear is as much, and ITU-T G.114 has 400 ms as the most for all of it.
 	slowSound = 300 * time.Millisecond
-
-	silenceHint = "look whether the microphone is muted, or whether it is another one (securecall devices)"
 )
 
 func isDevice(spec string) bool { return device.KindOf(spec) == device.KindDevice }
