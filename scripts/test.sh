@@ -36,6 +36,7 @@ lack() {
 
 scripts/build.sh
 run robust.sh "a hostile world" "$(lack linux)"
+run attempts.sh "100,000 attempts at a meeting point" "$(lack linux openssl)"
 run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
 run narrow.sh "narrow paths" "$(lack linux root ip nft)"
 run roam.sh "other networks and routers in mid-call" "$(lack linux root ip nft)"
