@@ -179,8 +179,13 @@ func (h *harasser) harass(ctx context.Context) error {
 func (h *harasser) demands() []frame {
 	n, nobodys := number(), uint32(strange)+number()
 	all := []frame{
-		{Type: "list"}, {Type: "read", Mailbox: n}, {Type: "delete", Mailbox: n}, {Type: "release", Mailbox: n},
-		{Type: "message", Session: nobodys, Data: []byte("hi")}, {Type: "proven", Session: nobodys}, {Type: "close", Session: nobodys},
+		{Type: "list"},
+		{Type: "read", Mailbox: n},
+		{Type: "delete", Mailbox: n},
+		{Type: "release", Mailbox: n},
+		{Type: "message", Session: nobodys, Data: []byte("hi")},
+		{Type: "proven", Session: nobodys},
+		{Type: "close", Session: nobodys},
 	}
 	if h.last {
 		all = append(all, frame{Type: "open", Mailbox: n})
