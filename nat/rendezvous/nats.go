@@ -75,7 +75,9 @@ type natsMailbox struct {
 // between them.
 func NewNATS(ctx context.Context, url string) (*NATS, error) {
 	nc, err := nats.Connect(url, nats.Name("securecall rendezvous"), nats.Timeout(natsPatience),
-		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
+		// A machine that vanished says nothing: it is asked.
+		nats.PingInterval(natsPatience), nats.MaxPingsOutstanding(2), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, err
 	}
