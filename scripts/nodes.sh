@@ -4,7 +4,7 @@
 # coturn. Two people call through it, and one part after the other is killed (kill -9):
 #   - listen at one node and dial at another: they meet and hear each other;
 #   - each of the NATS servers, while a code waits: it is dialled at once and good, and
-#     somebody else gets a code;
+#     somebody else gets a code; then one is stopped, as a machine that vanishes;
 #   - a node at which somebody waits: he gets a new code by another, the old one has expired;
 #   - the nodes of both, in mid-call: it goes on, and both find another node;
 #   - the relay of a call that may only use one, in mid-call: it goes on by the other
@@ -197,6 +197,24 @@ for n in 1 2 3; do
 	await 40 fit $n || fail "nats$n does not come back: $(grep -v Healthcheck "$work/nats$n.err" | tail)"
 done
 check "the leader was among them" test $led = 1
+
+listens
+n=$(leads) tries=0
+kill -STOP "${pid[nats$n]}" # as a machine that vanishes: its connections stay
+began=$EPOCHREALTIME
+dialled() {
+	rm -f "$work/alice"*
+	tries=$((tries + 1))
+	dials "$(code)" --duration 1s
+	leaves alice
+	((status == 0))
+}
+await 40 dialled || true
+check "the leader says nothing any more: dial no. $tries of the same code is good, $(from "$began" "$work/alice" secured) ms after" test "$status" = 0
+leaves bob
+kills "nats$n"
+nats "$n"
+await 40 fit "$n" || fail "nats$n does not come back: $(grep -v Healthcheck "$work/nats$n.err" | tail)"
 
 echo "-- a node"
 listens
