@@ -5,7 +5,7 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust pressure \
+.PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust attempts nodes pressure \
 	bench bench-kit bench-call bench-rendezvous fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
@@ -63,6 +63,12 @@ noise: ## noise suppression offline, beside speexdsp's
 
 robust: build ## floods, ports in use, names that do not resolve, a peer that is killed
 	@scripts/robust.sh
+
+attempts: build ## 100,000 joins with wrong words at a meeting point
+	@scripts/attempts.sh
+
+nodes: build ## a meeting point on several machines, of which one after the other dies
+	@scripts/nodes.sh
 
 pressure: ## calls under memory pressure and with all processors loaded
 	@scripts/pressure.sh

@@ -36,10 +36,12 @@ lack() {
 
 scripts/build.sh
 run robust.sh "a hostile world" "$(lack linux)"
+run attempts.sh "100,000 attempts at a meeting point" "$(lack linux openssl)"
 run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h srtp2/srtp.h sqlite3.h)"
 run narrow.sh "narrow paths" "$(lack linux root ip nft)"
 run roam.sh "other networks and routers in mid-call" "$(lack linux root ip nft)"
 run netns.sh "pairs of NATs" "$(lack linux root ip nft turnserver miniupnpd openssl)"
+run nodes.sh "a meeting point on several machines, which die" "$(lack linux root ip turnserver openssl)"
 run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 run pressure.sh "memory pressure and loaded processors" "$(lack linux)"

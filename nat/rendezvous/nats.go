@@ -27,7 +27,7 @@ const (
 	// natsDraws is how often a number of one class is drawn before the class
 	// counts as full.
 	natsDraws = 3
-	// natsPatience is how long another node may take to say that it is there.
+	// natsPatience is how long another node, or a NATS server, may take to say that it is there.
 	natsPatience = 2 * time.Second
 	natsPending  = 4096 // requests for names that nobody has read yet
 )
@@ -74,8 +74,10 @@ type natsMailbox struct {
 // NewNATS connects to the NATS servers of a URL, or of several with commas
 // between them.
 func NewNATS(ctx context.Context, url string) (*NATS, error) {
-	nc, err := nats.Connect(url, nats.Name("securecall rendezvous"), nats.Timeout(storePatience),
-		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	nc, err := nats.Connect(url, nats.Name("securecall rendezvous"), nats.Timeout(natsPatience),
+		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
+		// A machine that vanished says nothing: it is asked.
+		nats.PingInterval(natsPatience), nats.MaxPingsOutstanding(2), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +150,25 @@ func natsValue(v any) []byte {
 	return b
 }
 
+// steady writes to the bucket, again as long as no server leads it. Where the one that did
+// has died, the others choose another in 4 to 9 s; until then nothing is written, and who
+// dials a code in that time can wait. An answer that does not come is another matter: what
+// was written is not known then.
+func steady(ctx context.Context, write func() (uint64, error)) (revision uint64, err error) {
+	for {
+		revision, err = write() // which waits half a second before it says so
+		if !errors.Is(err, jetstream.ErrNoStreamResponse) || ctx.Err() != nil {
+			return revision, err
+		}
+	}
+}
+
 func (s *NATS) open(ctx context.Context, owner end, until time.Time) (uint32, error) {
 	value := natsValue(natsMailbox{Owner: owner, Until: until.UnixMilli()})
 	for i := range classes {
 		for range natsDraws {
 			n := draw(i)
-			_, err := s.kv.Create(ctx, natsKey(n), value)
+			_, err := steady(ctx, func() (uint64, error) { return s.kv.Create(ctx, natsKey(n), value) })
 			switch {
 			case err == nil:
 				return n, nil
@@ -197,7 +212,8 @@ func (s *NATS) look(ctx context.Context, number uint32) (owner end, revision uin
 // retire ends a mailbox that is as it was at revision. If it no longer is,
 // another node was faster: then it has been used.
 func (s *NATS) retire(ctx context.Context, number uint32, owner end, revision uint64, why error) error {
-	latest, err := s.kv.Update(ctx, natsKey(number), natsValue(natsMailbox{Owner: owner, Over: why.Error()}), revision)
+	value := natsValue(natsMailbox{Owner: owner, Over: why.Error()})
+	latest, err := steady(ctx, func() (uint64, error) { return s.kv.Update(ctx, natsKey(number), value, revision) })
 	switch {
 	case errors.Is(err, jetstream.ErrKeyRevisionMismatch):
 		return errUsed

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // natsURL is a NATS server of this test's own.
@@ -153,6 +154,38 @@ func TestClaimsOverNATS(t *testing.T) {
 	stores[0].release(n, end{Node: "0", Conn: 7})
 	_, err = stores[1].claim(ctx, n)
 	wantErr(t, "a number that was given up", err, errExpired)
+}
+
+// What is not written since no server leads the bucket is written again, as long as
+// somebody waits for it; what fails otherwise may have been written, and is not.
+func TestNoLeader(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fails int // times, for want of a leader
+		err   error
+		want  error
+	}{
+		{"there is one again", 3, nil, nil},
+		{"another error", 1, jetstream.ErrKeyRevisionMismatch, jetstream.ErrKeyRevisionMismatch},
+		{"no answer", 0, context.DeadlineExceeded, context.DeadlineExceeded},
+		{"nobody waits any more", 100, nil, jetstream.ErrNoStreamResponse},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		writes := 0
+		revision, err := steady(ctx, func() (uint64, error) {
+			if writes++; writes == 10 {
+				cancel()
+			}
+			if writes <= test.fails {
+				return 0, jetstream.ErrNoStreamResponse
+			}
+			return 7, test.err
+		})
+		cancel()
+		if !errors.Is(err, test.want) || revision == 0 && test.want != jetstream.ErrNoStreamResponse || writes != min(test.fails+1, 10) {
+			t.Errorf("%s: %d, %v after %d writes", test.name, revision, err, writes)
+		}
+	}
 }
 
 // Who was replaced cannot take a name away from who came after.

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// storePatience is how long the other nodes may take to answer.
-const storePatience = 5 * time.Second
+// storePatience is how long what the nodes share may take to answer: longer than NATS
+// servers need for another leader (steady), shorter than a client waits for its answer.
+const storePatience = 12 * time.Second
 
 // handle does what the client asks for.
 func (c *conn) handle(f frame) {
