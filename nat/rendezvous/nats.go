@@ -99,18 +99,19 @@ func natsOpen(ctx context.Context, nc *nats.Conn) (jetstream.KeyValue, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*storePatience)
 	defer cancel()
+	replicas := natsReplicas
+	if nc.ConnectedClusterName() == "" {
+		replicas = 1
+	}
 	kv, err := js.KeyValue(ctx, natsBucket)
-	for _, replicas := range []int{natsReplicas, 1} { // a server of no cluster takes only one
-		if err == nil {
-			return kv, nil
-		}
+	if err != nil {
 		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: natsBucket, Description: "numbers of securecall rendezvous", TTL: natsTTL, History: 1,
 			Storage: jetstream.MemoryStorage, Replicas: replicas,
 		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("JetStream: %w", err)
+		return nil, fmt.Errorf("JetStream, which is to keep numbers on %d servers: %w", replicas, err)
 	}
 	return kv, nil
 }
