@@ -29,8 +29,10 @@ jit20loss5 -delay 40ms -jitter 20ms -loss 5
 "
 
 mkdir -p "$WORK/out" "$WORK/wav"
-"$here/speech.sh" "$WORK/wav/speech.wav"
-export SPEECH_A=$WORK/wav/speech.wav SPEECH_B=$WORK/wav/speech.wav
+# Not the same words at the same time: what a microphone hears some moments after the
+# loudspeaker said it is an echo, and an echo canceller takes it out.
+"$here/speech.sh" "$WORK/wav/speech.wav" "$WORK/wav/other.wav"
+export SPEECH_A=$WORK/wav/speech.wav SPEECH_B=$WORK/wav/other.wav
 "$here/kit.sh" pulse.sh start
 trap '"$here/kit.sh" pulse.sh stop' EXIT
 first=${FIRST:-1}

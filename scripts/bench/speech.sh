@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# speech.sh OUT.wav: four utterances of 8 s of real, recorded speech, 8 kHz mono
+# speech.sh OUT.wav OTHER.wav: four utterances of 8 s of real, recorded speech, 8 kHz mono
 # at -26 dBov, each after half a second of silence, as the measuring kit splits
-# them. From Debian's asterisk-core-sounds-en-wav; needs sox.
+# them; in OTHER.wav in another order. From Debian's asterisk-core-sounds-en-wav; needs sox.
 set -euo pipefail
 sounds=/usr/share/asterisk/sounds/en_US_f_Allison
 if [[ ! -d $sounds ]]; then
@@ -16,3 +16,4 @@ for name in demo-congrats demo-instruct basic-pbx-ivr-main demo-echotest; do
 	sox -R "$work/part.wav" "$work/$name.wav" gain "$(awk "BEGIN { print -26 - ($level) }")"
 done
 sox "$work"/demo-congrats.wav "$work"/demo-instruct.wav "$work"/basic-pbx-ivr-main.wav "$work"/demo-echotest.wav "$1"
+sox "$work"/basic-pbx-ivr-main.wav "$work"/demo-echotest.wav "$work"/demo-congrats.wav "$work"/demo-instruct.wav "$2"
