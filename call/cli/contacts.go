@@ -303,7 +303,7 @@ func forgetContact(c *ucli.Context, cache *zidcache.Cache, args []string) (strin
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s is forgotten, with all secrets\n", contactText(r))
 	if r.Answered {
-		fmt.Fprintf(c.App.ErrWriter, "their side still expects the old ones: it will warn of changed keys in the next call\n")
+		fmt.Fprintf(c.App.ErrWriter, "their side still expects the old ones: in the next call it will warn of changed keys, or refuse it if nobody is there\n")
 	}
 	return "", nil
 }

@@ -249,6 +249,9 @@ func (f *settingsFile) unknown(table, key string) setting {
 		meant = table + "." + meant
 	}
 	hint := "securecall help " + f.c.Command.Name + " shows which there are"
+	if table != "" {
+		hint = "scripts/rendezvous/rendezvous.toml has all of them"
+	}
 	if meant != "" {
 		hint = "did you mean " + meant + "? " + hint
 	}

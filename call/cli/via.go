@@ -46,7 +46,7 @@ func (s *settings) checkDial(who callee) error {
 	case who.code != nil && s.via == nil:
 		return usagef("--via SERVER names the meeting point that the other side has", "a call code, and nothing says through which server")
 	case who.host != "" && s.via != nil:
-		return usagef("leave --via out, or dial the code that the other side's listen --via prints", "--via is for call codes and contacts, and an address is reached without it")
+		return usagef("securecall contacts list shows who is known; an address is reached without --via", "--via is for call codes and contacts, and there is no contact %q", printable(who.host))
 	case who.code == nil && s.require == call.RequireCode:
 		return errCodeRequired
 	case s.via != nil && s.auxiliary != nil:
@@ -114,7 +114,7 @@ func meetingFailure(err error) (hint string, ok bool) {
 		{meet.ErrGuessed, "a new code comes; if it goes on, somebody is trying to get in"},
 		{meet.ErrLeft, "a new code comes"},
 		{meet.ErrBusy, "try again later"},
-		{meet.ErrNotThere, "it has to say listen --via with the same server, and be in no other call; a call code reaches it as well"},
+		{meet.ErrNotThere, "it has to say listen --via with the same server; if one of you has forgotten the other, or started anew, only a call code or an address will do"},
 		{meet.ErrGone, "it may have been interrupted: try again with a new code"},
 		{meet.ErrOtherEnd, "both sides should have the same version of securecall"},
 		{meet.ErrBroken, "the server is not working as it should, or interferes: try another"},
