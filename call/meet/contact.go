@@ -84,19 +84,10 @@ func dialContact(ctx context.Context, o Options, contact *zidcache.Record, conf 
 		client.Close()
 		return nil, err
 	}
-	l, err := o.newLink(ctx, socket, client, session, session.Relays, true)
-	if err != nil {
-		client.Close()
-		return nil, err
-	}
-	l.contact = &contact.ZID
-	e, err := l.knock(ctx, secret, conf)
-	if err != nil {
-		l.close()
-		return nil, err
-	}
-	go newFollower(l, client).run()
-	return e, nil
+	return o.dialled(ctx, socket, client, session, func(l *link) (*call.Endpoint, error) {
+		l.contact = &contact.ZID
+		return l.knock(ctx, secret, conf)
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) {

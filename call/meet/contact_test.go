@@ -88,10 +88,16 @@ func TestContactByName(t *testing.T) {
 // The code that was told meanwhile is good.
 func TestCodeBesideNames(t *testing.T) {
 	_, bob, o, _ := acquainted(t)
+	codeIsGood(t, bob, o)
+}
+
+// codeIsGood calls Bob by his second code.
+func codeIsGood(t *testing.T, bob *person, o Options) {
+	t.Helper()
 	stranger := newPerson()
 	stranger.conf.Duration = 100 * time.Millisecond
 	if ended := NewDialer(stranger.conf, o, code(t, bob, 2)).Run(t.Context()); ended.Reason != call.ReasonNormal {
-		t.Errorf("ended: %+v", ended)
+		t.Errorf("by the code: %+v", ended)
 	}
 }
 
@@ -197,11 +203,7 @@ func TestVisitToNothing(t *testing.T) {
 			t.Errorf("is let in again at once: %v", err)
 		}
 	}
-	stranger := newPerson()
-	stranger.conf.Duration = 100 * time.Millisecond
-	if ended := NewDialer(stranger.conf, o, code(t, bob, 2)).Run(t.Context()); ended.Reason != call.ReasonNormal {
-		t.Errorf("by the code: %+v", ended)
-	}
+	codeIsGood(t, bob, o)
 }
 
 // Who joins and says nothing holds up nobody, not even the contact in whose name he does.

@@ -135,12 +135,17 @@ func Dial(ctx context.Context, o Options, code callcode.Code, conf call.Config) 
 		client.Close()
 		return nil, err
 	}
+	return o.dialled(ctx, socket, client, session, func(l *link) (*call.Endpoint, error) { return l.dial(ctx, code, conf) })
+}
+
+// dialled goes on from a mailbox that was joined to a call, and takes socket and client over.
+func (o Options) dialled(ctx context.Context, socket nat.Path, client *rendezvous.Client, session *rendezvous.Session, meet func(*link) (*call.Endpoint, error)) (*call.Endpoint, error) {
 	l, err := o.newLink(ctx, socket, client, session, session.Relays, true)
 	if err != nil {
 		client.Close()
 		return nil, err
 	}
-	e, err := l.dial(ctx, code, conf)
+	e, err := meet(l)
 	if err != nil {
 		l.close()
 		return nil, err
