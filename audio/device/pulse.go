@@ -29,8 +29,9 @@ const (
 	// pulseMost is the most that a server is given at once, in octets: two seconds.
 	pulseMost = 4 * audio.SampleRate
 
-	settling = 50 // frames, in which a stream that was just opened may run dry
-	often    = 3  // times, since each may: other programs, a machine that was asleep
+	asleep   = 200 * time.Millisecond // as audio/playout: a speaker that has not asked for so long
+	settling = 50                     // frames, in which a stream that was just opened may run dry
+	often    = 3                      // times, since each may: other programs, a machine that was asleep
 )
 
 // pulseName is how the server knows a device; it takes no name for the default.
@@ -112,6 +113,7 @@ type pulseSink struct {
 	end    *ending
 	octets int // of a frame
 	raw    []byte
+	wrote  time.Time // when WriteFrame returned last
 
 	alarm alarm
 
@@ -153,7 +155,7 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		SinkName:           name,
 		BufferMaxLength:    proto.Undefined,
 		BufferTargetLength: target,
-		// After a gap it waits for a frame, and is then no later than before.
+		// It starts with a whole frame at hand; see keepTime for later.
 		BufferPrebufferLength: uint32(s.octets),
 		BufferMinimumRequest:  least,
 		AdjustLatency:         true,
@@ -210,7 +212,11 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	s.mu.Lock()
 	s.room -= len(s.raw)
 	s.played++
+	settled := s.played == settling
 	s.mu.Unlock()
+	if settled {
+		go s.keepTime()
+	}
 	if err := s.conn.play(s.index, s.raw); err != nil {
 		s.end.lose(err)
 		return s.end.err
@@ -230,6 +236,46 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	}
 	if d := s.early(); d > 0 {
 		s.alarm.wait(d)
+	}
+	return s.skip()
+}
+
+// keepTime tells the server to go on when it has run dry. It would wait for a frame
+// instead, and all that follows would be later by what it had missed, which a machine
+// that pauses for 20 ms now and then makes of half a minute's call. What comes too
+// late it leaves out, and asks for that much more. A server that refuses waits as before.
+func (s *pulseSink) keepTime() {
+	target, least := pulseBuffer(s.octets)
+	request := proto.SetPlaybackStreamBufferAttr{
+		StreamIndex:           s.index,
+		BufferMaxLength:       proto.Undefined,
+		BufferTargetLength:    target,
+		BufferPrebufferLength: 0,
+		BufferMinimumRequest:  least,
+		AdjustLatency:         true,
+	}
+	_ = s.conn.client.Request(&request, &proto.SetPlaybackStreamBufferAttrReply{})
+}
+
+// skip makes up with silence for what a server asks for that has been away: whoever
+// gives us frames was not asked for them then, and has left them out himself.
+func (s *pulseSink) skip() error {
+	now := time.Now()
+	away := !s.wrote.IsZero() && now.Sub(s.wrote) >= asleep
+	s.wrote = now
+	if !away {
+		return nil
+	}
+	s.mu.Lock()
+	missed := max(0, s.room/s.octets-2) * s.octets
+	s.room -= missed
+	s.mu.Unlock()
+	for ; missed > 0; missed -= s.octets {
+		clear(s.raw)
+		if err := s.conn.play(s.index, s.raw); err != nil {
+			s.end.lose(err)
+			return s.end.err
+		}
 	}
 	return nil
 }

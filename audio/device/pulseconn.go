@@ -42,6 +42,8 @@ type pulseConn struct {
 	writes sync.Mutex
 	sound  []byte // a message of ours
 
+	request []byte // what the library has written of one so far
+
 	mu sync.Mutex
 	handlers
 	err error // what lost was or would have been told
@@ -270,8 +272,19 @@ func ours(message []byte) bool {
 	return false
 }
 
-// Write does not wait for a server that hangs.
+// Write is for the library, which writes a request's header and body one by one: they
+// are sent in one piece, or sound could come between them.
 func (c *pulseConn) Write(p []byte) (int, error) {
+	if c.request = append(c.request, p...); len(c.request) <= pulseHeader {
+		return len(p), nil
+	}
+	_, err := c.send(c.request)
+	c.request = c.request[:0]
+	return len(p), err
+}
+
+// send does not wait for a server that hangs.
+func (c *pulseConn) send(p []byte) (int, error) {
 	c.writes.Lock()
 	defer c.writes.Unlock()
 	n := c.stream.tryWrite(p)
@@ -288,14 +301,13 @@ func (c *pulseConn) Write(p []byte) (int, error) {
 
 var zeros [pulseHeader - 8]byte // where in the stream: at its end
 
-// play sends sound to a stream, header and sound in one piece; the library
-// would write them one by one. One goroutine at a time plays, and no request is
-// made meanwhile.
+// play sends sound to a stream, header and sound in one piece. One goroutine at a time
+// plays.
 func (c *pulseConn) play(index uint32, pcm []byte) error {
 	c.sound = binary.BigEndian.AppendUint32(c.sound[:0], uint32(len(pcm)))
 	c.sound = binary.BigEndian.AppendUint32(c.sound, index)
 	c.sound = append(c.sound, zeros[:]...)
 	c.sound = append(c.sound, pcm...)
-	_, err := c.Write(c.sound)
+	_, err := c.send(c.sound)
 	return err
 }

@@ -1,8 +1,8 @@
 package device
 
 import (
+	"bytes"
 	"encoding/binary"
-	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -17,22 +17,15 @@ import (
 // it, and sooner once the server has run dry again and again.
 func TestPulseSinkIsJustInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ours, server := net.Pipe()
-		go func() { _, _ = io.Copy(io.Discard, server) }()
-		c := &pulseConn{conn: ours, stream: newStream(ours)}
-		s := &pulseSink{
-			conn: c, timer: stoppedTimer(), end: newEnding("x"),
-			octets: 2 * audio.FrameSamples, hold: audio.FrameDuration / 2, more: make(chan struct{}, 1),
-		}
-		s.alarm = newAlarm(false, s.end.closed)
-		c.serve(handlers{want: s.wanted, dry: s.ranDry, lost: s.end.lose})
+		s, sent := newTestSink()
+		defer s.Close()
 		s.wanted(2 * audio.FrameSamples)
 		f := make(audio.Frame, audio.FrameSamples)
 		const dryAt = settling + 5
 		for n := range settling + 10 {
 			if n == 5 || n == dryAt { // what was only just opened may run dry
 				for range often {
-					c.takeSound(underflow())
+					s.conn.takeSound(underflow())
 				}
 			}
 			time.AfterFunc(audio.FrameDuration, func() { s.wanted(2 * audio.FrameSamples) })
@@ -48,9 +41,70 @@ func TestPulseSinkIsJustInTime(t *testing.T) {
 				t.Fatalf("frame %d: the next is wanted after %v, and not %v", n, took, want)
 			}
 		}
-		s.Close()
-		server.Close()
+		// Once settled, it asks the server to go on when it runs dry.
+		if n := bytes.Count(sent(), []byte{'L', 0, 0, 0, proto.OpSetPlaybackStreamBufferAttr}); n != 1 {
+			t.Errorf("asked %d times not to wait for what is late", n)
+		}
 	})
+}
+
+// A server that was away asks for all that it would have played meanwhile. What it
+// gets for it is silence: the frames of that time are over.
+func TestPulseSinkAfterASleep(t *testing.T) {
+	for _, away := range []time.Duration{asleep / 2, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s, sent := newTestSink()
+			defer s.Close()
+			f := make(audio.Frame, audio.FrameSamples)
+			for i := range f {
+				f[i] = 1 << 10
+			}
+			s.wanted(2 * s.octets)
+			if err := s.WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			missed := int(away / audio.FrameDuration)
+			time.AfterFunc(away, func() { s.wanted(missed * s.octets) })
+			if err := s.WriteFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			left, silence := s.room/s.octets, bytes.Count(sent(), make([]byte, s.octets))
+			if want := min(missed, 2); away >= asleep && (left != want || silence != missed-want) {
+				t.Errorf("away for %v: %d frames of silence, and %d still to come", away, silence, left)
+			}
+			if away < asleep && (left != missed || silence != 0) {
+				t.Errorf("away for %v: %d frames of silence, and %d still to come", away, silence, left)
+			}
+		})
+	}
+}
+
+// newTestSink is a sink of a server that says nothing, and what it was sent so far.
+func newTestSink() (s *pulseSink, sent func() []byte) {
+	ours, server := net.Pipe()
+	var got []byte
+	go func() {
+		for b := make([]byte, 4096); ; {
+			n, err := server.Read(b)
+			if got = append(got, b[:n]...); err != nil {
+				return
+			}
+		}
+	}()
+	c := &pulseConn{conn: ours, stream: newStream(ours), client: &proto.Client{Callback: func(any) {}}}
+	c.client.SetTimeout(pulseTimeout)
+	c.client.Open(c)
+	s = &pulseSink{
+		conn: c, timer: stoppedTimer(), end: newEnding("x"),
+		octets: 2 * audio.FrameSamples, hold: audio.FrameDuration / 2, more: make(chan struct{}, 1),
+	}
+	s.alarm = newAlarm(false, s.end.closed)
+	c.serve(handlers{want: s.wanted, dry: s.ranDry, lost: s.end.lose})
+	return s, func() []byte {
+		time.Sleep(2 * pulseTimeout) // so that no request waits for an answer
+		synctest.Wait()
+		return got
+	}
 }
 
 // Now and then in a long call is not again and again.

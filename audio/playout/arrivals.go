@@ -24,7 +24,7 @@ type arrivals struct {
 	frame int // samples a Pop
 
 	lags  [window]int32
-	came  [window]int32         // the same to the sample, without the grid
+	came  [window]int32         // the same to the sample, without the grid; of a copy, that of its packet
 	times [window]time.Duration // since the stream began
 	at    int                   // where the next one goes
 	n     int
@@ -32,7 +32,7 @@ type arrivals struct {
 	grow, shrink int // what the delay should be at least, and need not exceed; samples
 	short        int // what the recent packets alone ask for
 	least        int // the smallest lag
-	mean         int // of came
+	mean, most   int // of came
 	silent       bool
 }
 
@@ -44,7 +44,10 @@ const (
 	// word nothing is lost by following each of its moods.
 	overture = time.Second
 	shortest = 5 * time.Second
-	few      = 1000 // fewer packets than this do not say how many of a thousand will be late
+
+	whim = 2 * time.Millisecond
+
+	few = 1000 // fewer packets than this do not say how many of a thousand will be late
 
 	// A packet in a thousand that comes too late is as bad as 19 ms more delay. By
 	// the E-model (ITU-T G.107, with Bpl = 25.1 of G.113 for G.711 with
@@ -80,12 +83,26 @@ func (a *arrivals) add(now time.Duration, lag, came int, silent bool) {
 // keep is for how long the oldest is remembered.
 func (a *arrivals) keep() time.Duration {
 	switch {
+	case a.times[a.index(0)] >= overture:
+		return longest
 	case a.silent:
 		return overture
-	case a.times[a.index(0)] < overture:
-		return shortest
 	}
-	return longest
+	return shortest
+}
+
+// marginal is how shortly before it is needed a packet may come and yet count as if it
+// had come after: by a whim of a scheduler it might have. So the delay has grown before
+// the first packet is late when the sender's clock creeps past ours.
+//
+// Before the first word there is more: the few packets so far are not the latest that will
+// come, and room for those costs nothing yet; in mid-speech it would. It is as
+// much again as the latest was later than the average, up to three quarters of a frame.
+func (a *arrivals) marginal() time.Duration {
+	if !a.silent || a.n == 0 {
+		return whim
+	}
+	return max(whim, audio.Duration(min(3*a.frame/4, a.most-a.mean)))
 }
 
 // index is the place of the i'th oldest.
@@ -120,8 +137,11 @@ func (a *arrivals) weigh(low, high, held int) {
 	}
 	a.least = int(least)
 	sum := 0
+	a.most = math.MinInt
 	for i := range a.n {
-		sum += int(a.came[a.index(i)])
+		came := int(a.came[a.index(i)])
+		sum += came
+		a.most = max(a.most, came)
 	}
 	a.mean = sum / max(1, a.n)
 	ceiling := a.least + high

@@ -47,12 +47,6 @@ const MaxDelay = 500 * time.Millisecond
 const (
 	maxPayload = 3 * audio.FrameSamples // 60 ms, the longest that phones send
 
-	// A packet that comes this shortly before it is needed might as well have
-	// come after, by a whim of a scheduler; it counts as if it had. So the delay
-	// has grown before the first packet is late when the sender's clock creeps
-	// past ours.
-	marginal = 2 * time.Millisecond
-
 	stall    = 200 * time.Millisecond // a speaker that has not asked for so long hears nothing
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
 	catching = 10                     // Pops over which what was held back then may come in a lump
@@ -111,7 +105,7 @@ type arrival struct {
 	timestamp uint32
 	lag       int // of the next Pop
 	n         int // samples
-	copied    bool
+	back      int // how far behind its packet a copy is, samples; 0: it is none
 }
 
 // New returns an empty buffer.
@@ -179,7 +173,7 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 	if known {
 		b.stats.Needless++
 	} else {
-		b.note(now, p.Timestamp, len(pcm), false)
+		b.note(now, p.Timestamp, len(pcm), 0)
 	}
 }
 
@@ -194,7 +188,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.La
 		return
 	}
 	b.elapse(now, false)
-	if back = min(back, farthest); back >= b.copied {
+	if back = max(1, min(back, farthest)); back >= b.copied {
 		b.copied, b.copiedTil = back, now.Add(longest)
 	}
 	if !b.begun || !b.near(timestamp, len(payload)) {
@@ -203,7 +197,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.La
 	pcm := b.decoded[:len(payload)]
 	law.Decode(pcm, payload)
 	if b.ring.fill(timestamp, pcm) > 0 {
-		b.note(now, timestamp, len(payload), true)
+		b.note(now, timestamp, len(payload), back)
 	}
 }
 
@@ -245,11 +239,11 @@ func (b *Buffer) start(now time.Time, timestamp uint32) {
 
 // note remembers a packet until the next Pop, which knows whether it was in
 // time.
-func (b *Buffer) note(now time.Time, timestamp uint32, n int, copied bool) {
+func (b *Buffer) note(now time.Time, timestamp uint32, n, back int) {
 	if b.waiting == len(b.pending) {
 		b.settle(now)
 	}
-	b.pending[b.waiting] = arrival{now, timestamp, int(int32(b.clock - timestamp)), n, copied}
+	b.pending[b.waiting] = arrival{now, timestamp, int(int32(b.clock - timestamp)), n, back}
 	b.waiting++
 }
 
@@ -303,7 +297,7 @@ func (b *Buffer) Pop(now time.Time, f audio.Frame) bool {
 		return false
 	}
 	for i := range b.pending[:b.waiting] {
-		if p := &b.pending[i]; now.Sub(p.at) < marginal {
+		if p := &b.pending[i]; now.Sub(p.at) < b.arrivals.marginal() {
 			p.lag += b.frame
 		}
 	}

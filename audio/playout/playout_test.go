@@ -26,7 +26,7 @@ func TestCleanStreamIsUntouched(t *testing.T) {
 			t.Errorf("phase %v: what was heard is not what was said", phase)
 		}
 		until := (frame - phase) % frame
-		if until < marginal {
+		if until < whim {
 			until += frame
 		}
 		if s.Delay != until || s.Target != until {
@@ -120,7 +120,7 @@ func TestConditions(t *testing.T) {
 			if concealed > 1.3*c.lost+1 {
 				t.Errorf("%s: %.3f %% concealed: %+v", c.name, concealed, s)
 			}
-			if l.waits > c.mean+frame+marginal {
+			if l.waits > c.mean+frame+whim {
 				t.Errorf("%s: mean wait %v", c.name, l.waits)
 			}
 			if s.Stretched+s.Shrunk > ms(150) {

@@ -21,8 +21,8 @@ func (b *Buffer) settle(now time.Time) {
 				continue
 			}
 			waited := now.Sub(p.at)
-			came := p.lag - audio.Samples(waited)
-			if waited < marginal {
+			came := p.lag - audio.Samples(waited) - p.back
+			if waited < b.arrivals.marginal() {
 				came -= b.frame
 			}
 			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
@@ -43,10 +43,10 @@ func (b *Buffer) settle(now time.Time) {
 	for _, p := range came {
 		ahead := int(int32(p.timestamp - next))
 		switch {
-		case p.copied && ahead+p.n > 0:
+		case p.back > 0 && ahead+p.n > 0:
 			b.stats.Recovered++
 			b.stats.Restored += audio.Duration(p.n)
-		case p.copied:
+		case p.back > 0:
 		case ahead+p.n <= 0:
 			b.stats.Late++
 		default:
