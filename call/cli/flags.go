@@ -41,6 +41,7 @@ type settings struct {
 	input         bool // keys and questions are allowed
 	acceptAll     bool
 	once          bool
+	maxCalls      int
 	audioOnStdin  bool
 	audioOnStdout bool
 }
@@ -189,7 +190,8 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 
 // config is what an endpoint needs to know of the flags.
 func (s *settings) config(q *queue, attended bool) call.Config {
-	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true, Frame: audio.Samples(s.packetTime)}
+	// A kernel's timer takes a thread of ours: for one call, that it be exact.
+	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: s.maxCalls <= 1, Frame: audio.Samples(s.packetTime)}
 	return call.Config{
 		Mic:           func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
 		Speaker:       func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
@@ -209,6 +211,7 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 		HangupAtEOF: s.hangupAtEOF,
 		AcceptAll:   s.acceptAll,
 		Once:        s.once,
+		MaxCalls:    s.maxCalls,
 		Cache:       s.cache,
 		Auxiliary:   s.auxiliary,
 		Require:     s.require,

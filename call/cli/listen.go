@@ -22,7 +22,7 @@ func Listen() *ucli.Command {
 		Name:  "listen",
 		Usage: "wait for calls",
 		UsageText: `securecall listen
-securecall listen --accept all --echo
+securecall listen --accept all --echo --max-calls 20
 securecall listen --via meet.example
 securecall listen --accept all --once --mic none --speaker message.wav`,
 		Description: `It prints what the other side types to call. A speaker that is a file is written
@@ -31,7 +31,7 @@ for one call; no port is opened to others, and after each call there is a new co
 Contacts find it there by its name in their contacts, without a code.`,
 		Flags: callFlags("[::]:5004, both families",
 			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
-			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
+			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, with --echo or sound from files; further callers hear busy", DefaultText: "1"},
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
 		),
@@ -59,8 +59,9 @@ func listen(c *ucli.Context) error {
 	default:
 		return usagef("it takes ask, known or all", "--accept %q is not known", a)
 	}
-	if n := c.Int("max-calls"); n != 1 {
-		return usagef("leave it out; further callers hear busy", "--max-calls %d: one call at a time is all there is for now", n)
+	s.maxCalls = c.Int("max-calls")
+	if err := s.checkCrowd(); err != nil {
+		return err
 	}
 	port := uint16(nat.DefaultPort)
 	if s.via != nil {

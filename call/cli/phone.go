@@ -27,6 +27,7 @@ type phone struct {
 	stderr *console
 	ask    *console // where questions are put, if there is somebody to ask
 	screen *screen
+	crowd  *crowd    // nil: one call at a time
 	events *events   // nil without --json
 	tty    *os.File  // where keys are read; nil: nobody sits there
 	keys   *keyboard // while run runs
@@ -76,6 +77,9 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	}
 	if s.quiet {
 		p.screen.talk = io.Discard
+	}
+	if s.maxCalls > 1 {
+		p.crowd = newCrowd(p.screen)
 	}
 	if s.json {
 		p.events = newEvents(results, s)
@@ -146,7 +150,11 @@ func (p *phone) show(items []item) {
 				p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
 			}
 		}
-		p.screen.show(i.at, i.id, i.e)
+		if p.crowd != nil {
+			p.crowd.show(i.at, i.id, i.e)
+		} else {
+			p.screen.show(i.at, i.id, i.e)
+		}
 		p.reach.note(i.id, i.e)
 	}
 	if p.stdout.err != nil {
