@@ -31,6 +31,7 @@ func (c *crowd) show(at time.Time, id int, e call.Event) {
 	if s == nil {
 		name := fmt.Sprintf("call %d: ", id)
 		numbered := *c.house
+		numbered.open = false // what it waits for is told for all of them
 		s = &numbered
 		s.results, s.talk, s.errors = &prefixed{s.results, name}, &prefixed{s.talk, name}, &prefixed{s.errors, name}
 		c.calls[id] = s

@@ -38,6 +38,9 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("of which call is %q?", line)
 		}
 	}
+	if strings.Count(text, "waiting for a call") != 1 {
+		t.Error("each call tells what none of them waits for")
+	}
 	if len(c.calls) != 1 {
 		t.Errorf("%d calls are kept, and one is there", len(c.calls))
 	}
