@@ -114,17 +114,17 @@ type core struct {
 	greetedAt time.Time
 	foreign   bool // something that is not ZRTP came
 
-	media   *media // nil until keys are there
-	roam    roaming
-	kind    string // of path, as told
-	control control
-	copies  redundancy
+	media       *media // nil until keys are there
+	roam        roaming
+	kind        string // of path, as told
+	control     control
+	copies      redundancy
 	tape        tape
 	peerRecords bool // as the peer says
 	texts       bucket
 	unrecords   bucket
-	spoke   bool        // the peer has said something through call control
-	admit   func() bool // asks for the listener's slot; nil: a dialler
+	spoke       bool        // the peer has said something through call control
+	admit       func() bool // asks for the listener's slot; nil: a dialler
 
 	phase    phase
 	at       [timers]time.Time

@@ -38,7 +38,7 @@ type Endpoint struct {
 	strays bucket // packets that the reader tries from where nobody is known to be
 	// sounding is set by control and read by whoever asks for Levels.
 	sounding atomic.Pointer[sounding]
-	drops  drops
+	drops    drops
 
 	// Owned by control.
 	zid      wire.ZID          // this run's, where nothing is remembered

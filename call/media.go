@@ -30,7 +30,7 @@ type media struct {
 	muted atomic.Bool
 	// guarded: the keys are in doubt and nobody has settled it (trust.go).
 	guarded atomic.Bool
-	held    atomic.Bool // neither our microphone is sent nor the peer played
+	held    atomic.Bool  // neither our microphone is sent nor the peer played
 	heard   atomic.Int64 // when the last valid packet came: ns since begun; 0: none yet
 	sent    atomic.Uint64
 	octets  atomic.Uint64
@@ -88,14 +88,14 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, frame int, ssrc uin
 			SSRC:           ssrc,
 			Marker:         true, // the first packet of the talk spurt (RFC 3551, Section 4.1)
 		},
-		frame:  frame,
-		past:   newHistory(law, frame),
-		keys:   keys{Sender: dtmf.NewSender(frame)},
+		frame:   frame,
+		past:    newHistory(law, frame),
+		keys:    keys{Sender: dtmf.NewSender(frame)},
 		pressed: pressed{rate: bucket{rate: keyRate, burst: dtmf.Most}},
-		length: frame,
-		packet: make([]byte, 0, maxDatagram),
-		plain:  make([]byte, 0, maxDatagram),
-		buffer: playout.New(playout.Config{Min: leastDelay, Frame: frame}),
+		length:  frame,
+		packet:  make([]byte, 0, maxDatagram),
+		plain:   make([]byte, 0, maxDatagram),
+		buffer:  playout.New(playout.Config{Min: leastDelay, Frame: frame}),
 	}
 }
 

@@ -171,8 +171,8 @@ func TestNothingIsWrittenUnacknowledged(t *testing.T) {
 		untold bool
 		want   Recording
 	}{
-		"late":                   {deaf: 3 * time.Second, want: Recording{On: true}},
-		"never":                  {deaf: time.Minute, want: Recording{Err: ErrUntold}},
+		"late":                    {deaf: 3 * time.Second, want: Recording{On: true}},
+		"never":                   {deaf: time.Minute, want: Recording{Err: ErrUntold}},
 		"never, and all the same": {deaf: time.Minute, untold: true, want: Recording{On: true}},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -14,15 +14,15 @@ import (
 
 // A note is what the other goroutines tell control.
 type note struct {
-	kind  noteKind
-	run   *running
-	media *media
-	ends  ends
-	from  netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
-	size  int            // and its bytes
-	recorder Recorder // that was opened, unless err
-	which string         // mic, speaker
-	err   error
+	kind     noteKind
+	run      *running
+	media    *media
+	ends     ends
+	from     netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
+	size     int            // and its bytes
+	recorder Recorder       // that was opened, unless err
+	which    string         // mic, speaker
+	err      error
 }
 
 type noteKind int

@@ -15,18 +15,6 @@ import (
 	"securecall/nat/memnet"
 )
 
-// all are the events of one type that a side was told.
-func all[E Event](s *side) (found []E) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, ev := range s.events {
-		if ev, ok := ev.(E); ok {
-			found = append(found, ev)
-		}
-	}
-	return found
-}
-
 // texts are the lines that a side was told.
 func texts(s *side) (lines []string) {
 	for _, t := range all[Text](s) {
@@ -209,12 +197,12 @@ func TestHostileWords(t *testing.T) {
 		t.Errorf("%v", dropped)
 	}
 	for body, want := range map[string]string{
-		"a\xffb\xc3":                  "ab",
-		"\xf0\x9f\xa6":                "",
-		"":                            "",
-		strings.Repeat("\xff", 512):   "",
-		"\x1b]0;x\x07\r\n\x00\u202e":  "\x1b]0;x\x07\r\n\x00\u202e", // for who prints it
-		strings.Repeat("é", 256):      strings.Repeat("é", 256),
+		"a\xffb\xc3":                   "ab",
+		"\xf0\x9f\xa6":                 "",
+		"":                             "",
+		strings.Repeat("\xff", 512):    "",
+		"\x1b]0;x\x07\r\n\x00\u202e":   "\x1b]0;x\x07\r\n\x00\u202e", // for who prints it
+		strings.Repeat("é", 256):       strings.Repeat("é", 256),
 		strings.Repeat("a\xed\xa0", 9): strings.Repeat("a", 9),
 	} {
 		now = now.Add(time.Second)
