@@ -25,6 +25,7 @@ type control struct {
 	wait   time.Duration
 	again  time.Time // when to resend; zero: nothing to resend
 	heard  uint32    // number of the last that the peer has acknowledged
+	gaveUp int       // lines of text that were not acknowledged in time
 	cut    bool      // the last packet had no room for all of them
 
 	taken uint32 // number of the peer's last message that was taken
@@ -61,6 +62,9 @@ func (c *control) due(now time.Time) bool {
 // take is the content of the next APP packet; it counts as sent.
 func (c *control) take(now time.Time) appData {
 	for len(c.unsaid) > 0 && now.Sub(c.unsaid[0].since) >= controlGiveUp {
+		if c.unsaid[0].word == wordText {
+			c.gaveUp++
+		}
 		c.unsaid = c.unsaid[1:]
 	}
 	d := appData{ack: c.taken}

@@ -45,9 +45,9 @@ func press(t *testing.T, m *media, keys string) {
 	}
 }
 
-// To another program: RFC 4733, Section 2.2.1: "the RTP timestamp ... the beginning of
-// the event"; Section 2.2: the marker is on the first packet of an event; Section 2.5.1.4:
-// the end is sent three times. And, from the issue: each packet has the size of one with
+// To another program: RFC 4733, Section 2.2: all packets of an event have the timestamp
+// of its beginning, and the first has the marker; Section 2.5.1.4: "the final packet for each
+// event ... SHOULD be sent a total of three times". And, from the issue: each packet has the size of one with
 // sound, and the pace.
 func TestKeysToAnotherProgram(t *testing.T) {
 	a, b := pair(t)

@@ -41,6 +41,7 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	packets = append(packets, more...)
 	if c.ours() {
 		data := c.control.take(now).append(nil)
+		c.tellUnheard()
 		packets = append(packets, &rtcp.ApplicationDefined{SSRC: c.ssrc, Name: appName, Data: data})
 	}
 	if bye {

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -22,7 +23,8 @@ type Text struct{ Text string }
 func (Text) Name() string { return "text" }
 
 // Say writes a line to the other side of the call numbered id, or of the one that runs
-// (0). It returns when the line is on its way; it is repeated until it has arrived.
+// (0). It returns when the line is on its way. It is repeated for ten seconds; where it has not
+// arrived by then, a Fault says so, ErrUnheard.
 // Errors: ErrNoCall, ErrTooLong, ErrNoText, ErrNotTold, ErrBehind, ErrDoubt.
 func (e *Endpoint) Say(id int, text string) error {
 	switch {
@@ -32,6 +34,17 @@ func (e *Endpoint) Say(id int, text string) error {
 		return ErrNoText
 	}
 	return e.ask(id, func(now time.Time, c *core) error { return c.write(now, text) })
+}
+
+// ErrUnheard is the Err of a Fault: a line of ours has not arrived, as far as we know.
+var ErrUnheard = errors.New("a line of text has not reached the other side")
+
+// tellUnheard says so where lines were given up.
+func (c *core) tellUnheard() {
+	if c.control.gaveUp > 0 && c.phase == talking {
+		c.tell(Fault{Err: ErrUnheard, Hint: "write it again once the other side is heard"})
+	}
+	c.control.gaveUp = 0
 }
 
 func (c *core) write(now time.Time, text string) error {

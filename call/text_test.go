@@ -157,6 +157,37 @@ func TestManyLongLines(t *testing.T) {
 	})
 }
 
+// A line that does not arrive is given up, and whoever wrote it knows, once.
+func TestUnheardLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		var cut atomic.Bool
+		w.net.SetTap(func(from, _ netip.AddrPort, b []byte) []byte {
+			if cut.Load() && from == w.alice.addr {
+				return nil
+			}
+			return b
+		})
+		w.run()
+		await[Answered](t, &w.alice)
+		await[Answered](t, &w.bob)
+		cut.Store(true)
+		if err := w.alice.e.Say(0, "hello"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(15 * time.Second)
+		if f := all[Fault](&w.alice); len(f) != 1 || !errors.Is(f[0].Err, ErrUnheard) {
+			t.Errorf("told %v", f)
+		}
+		cut.Store(false)
+		time.Sleep(5 * time.Second)
+		if lines := texts(&w.bob); len(lines) > 0 {
+			t.Errorf("Bob reads %q after all", lines)
+		}
+		w.stop()
+	})
+}
+
 // talker is a call without I/O, in which there is sound.
 func talker(t *testing.T) *core {
 	t.Helper()

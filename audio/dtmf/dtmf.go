@@ -20,8 +20,8 @@ import (
 // telephones offer and take.
 const PayloadType = 101
 
-// Keys are the sixteen keys, in the order of their event codes (RFC 4733, Section 3.2,
-// Table 3).
+// Keys are the sixteen keys, in the order of their event codes (RFC 4733, Section
+// 3.2).
 const Keys = "0123456789*#ABCD"
 
 // Size is that of a payload, in octets (RFC 4733, Section 2.3).
@@ -47,7 +47,7 @@ func (e Event) Append(b []byte) []byte {
 }
 
 // Parse reads the first event of a payload. The reserved bit is ignored (RFC 4733,
-// Section 2.3.2).
+// Section 2.3.3).
 func Parse(b []byte) (Event, error) {
 	if len(b) < Size {
 		return Event{}, errFormat

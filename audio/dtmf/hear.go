@@ -34,7 +34,7 @@ type Receiver struct {
 // a key was pressed, and it had not been told.
 func (r *Receiver) Hear(timestamp uint32, e Event) (key byte, fresh bool) {
 	key, ok := e.Key()
-	// "The receiver SHOULD ignore" one without duration (RFC 4733, Section 2.3.5).
+	// One without duration is a state, and no key is one (RFC 4733, Section 2.3.5).
 	if !ok || e.Duration == 0 || r.late(timestamp) {
 		return 0, false
 	}

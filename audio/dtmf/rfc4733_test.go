@@ -10,14 +10,14 @@ import (
 	"securecall/audio"
 )
 
-// RFC 4733, Section 2.3, Figure 1: event, E, R, volume, duration.
+// RFC 4733, Section 2.3: event, E, R, volume, duration.
 func TestLayout(t *testing.T) {
 	e := Event{Code: 11, End: true, Volume: 10, Duration: 800}
 	if b := e.Append(nil); !bytes.Equal(b, []byte{11, 0x8a, 0x03, 0x20}) {
 		t.Errorf("% x", b)
 	}
-	// Section 2.3.2: the reserved bit "MUST be set to zero by senders and MUST be
-	// ignored by receivers".
+	// Section 2.3.3: the sender MUST set the reserved bit to zero, and the receiver MUST
+	// ignore it.
 	if got, err := Parse([]byte{11, 0xca, 0x03, 0x20}); err != nil || got != e {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -28,7 +28,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// RFC 4733, Section 3.2, Table 3: 0 to 9 are the digits, 10 is *, 11 is #, 12 to 15
+// RFC 4733, Section 3.2: 0 to 9 are the digits, 10 is *, 11 is #, 12 to 15
 // are A to D.
 func TestEventCodes(t *testing.T) {
 	for key, code := range map[byte]uint8{'0': 0, '9': 9, '*': 10, '#': 11, 'A': 12, 'D': 15} {
