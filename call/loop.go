@@ -187,6 +187,7 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		}
 	}
 	e.note(r)
+	e.tape(r)
 	switch {
 	case c.phase == talking && !r.sounding:
 		e.sound(r)
@@ -238,6 +239,9 @@ func (e *Endpoint) sweep() {
 		r.core.close()
 		e.schedule.forget(r)
 		e.lose(r)
+		if s := e.sounding.Load(); s != nil && s.media == r.core.media {
+			e.sounding.Store(nil)
+		}
 		if i := slices.Index(e.admitted, r); i >= 0 {
 			e.admitted, e.full, e.last = slices.Delete(e.admitted, i, i+1), false, &r.core.result
 			e.conf.OnEvent(r.core.id, r.core.result)
@@ -279,11 +283,19 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		if o.reply != nil {
 			o.reply <- Comparison{}
 		}
+		if o.told != nil {
+			o.told <- ErrNoCall
+		}
 		return
 	}
 	c := r.core
 	if o.reply != nil {
 		o.reply <- c.compare(now, o.how, o.typed)
+		e.settle(now, r)
+		return
+	}
+	if o.told != nil {
+		o.told <- o.act(now, c)
 		e.settle(now, r)
 		return
 	}
@@ -301,6 +313,15 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		if c.media != nil && c.phase == talking && c.media.muted.Swap(on) != on {
 			c.tell(Muted{On: on})
 		}
+	case Hold, Unhold:
+		on := o.command == Hold
+		if c.media != nil && c.phase == talking && c.media.held.Swap(on) != on {
+			c.tell(Held{On: on})
+		}
+	case Record:
+		c.record()
+	case EndRecord:
+		c.endRecording(now, nil)
 	case BeginVerify, EndVerify:
 		c.setVerifying(o.command == BeginVerify)
 	case AcceptRisk:
