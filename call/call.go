@@ -42,6 +42,12 @@ type Config struct {
 	Duration    time.Duration // end the call that long after Answered; zero: never
 	HangupAtEOF bool          // end the call when Mic returned io.EOF and all was played out
 
+	// Recorder opens something new to record a call to; nil: none can be. It may take its
+	// time. RecordAtOnce records from the answer on, RecordUntold those too who cannot be
+	// told that they are.
+	Recorder                   func() (Recorder, error)
+	RecordAtOnce, RecordUntold bool
+
 	AcceptAll bool // a listener answers by itself
 	Once      bool // a listener ends after its first call
 
@@ -125,4 +131,8 @@ const (
 	BeginVerify // the SAS is being compared by voice: the microphone is open
 	EndVerify
 	AcceptRisk // speak although the keys have changed
+	Hold       // neither the microphone is sent nor the peer played
+	Unhold
+	Record // what is said and heard, once the peer has heard of it
+	EndRecord
 )

@@ -36,7 +36,9 @@ type Endpoint struct {
 	// routes is read by the reader for each packet and replaced by control.
 	routes atomic.Pointer[routes]
 	strays bucket // packets that the reader tries from where nobody is known to be
-	drops  drops
+	// sounding is set by control and read by whoever asks for Levels.
+	sounding atomic.Pointer[sounding]
+	drops    drops
 
 	// Owned by control.
 	zid      wire.ZID          // this run's, where nothing is remembered
@@ -67,6 +69,9 @@ type order struct {
 	// Of a comparison of the SAS:
 	how, typed string
 	reply      chan<- Comparison // nil: no comparison
+	// Of Say and Press:
+	act  func(now time.Time, c *core) error
+	told chan<- error // nil: neither
 }
 
 // NewDialer prepares a call to somebody who may be at any of peers, the most

@@ -166,6 +166,7 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		}
 	}
 	e.note(r)
+	e.tape(r)
 	switch {
 	case c.phase == talking && !r.sounding:
 		e.sound(r)
@@ -195,6 +196,7 @@ func (e *Endpoint) sweep() {
 		r.core.close()
 		if r == e.slot {
 			e.slot, e.last = nil, &r.core.result
+			e.sounding.Store(nil)
 			e.conf.OnEvent(r.core.id, r.core.result)
 		}
 	}
@@ -233,11 +235,19 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		if o.reply != nil {
 			o.reply <- Comparison{}
 		}
+		if o.told != nil {
+			o.told <- ErrNoCall
+		}
 		return
 	}
 	c := r.core
 	if o.reply != nil {
 		o.reply <- c.compare(now, o.how, o.typed)
+		e.settle(now, r)
+		return
+	}
+	if o.told != nil {
+		o.told <- o.act(now, c)
 		e.settle(now, r)
 		return
 	}
@@ -255,6 +265,15 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		if c.media != nil && c.phase == talking && c.media.muted.Swap(on) != on {
 			c.tell(Muted{On: on})
 		}
+	case Hold, Unhold:
+		on := o.command == Hold
+		if c.media != nil && c.phase == talking && c.media.held.Swap(on) != on {
+			c.tell(Held{On: on})
+		}
+	case Record:
+		c.record()
+	case EndRecord:
+		c.endRecording(now, nil)
 	case BeginVerify, EndVerify:
 		c.setVerifying(o.command == BeginVerify)
 	case AcceptRisk:
