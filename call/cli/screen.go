@@ -82,7 +82,7 @@ func (s *screen) tick(now time.Time) {
 		return
 	}
 	if line := s.line(now, s.live.width()-1); !s.drawn || line != s.shown {
-		fmt.Fprintf(s.live, "\r%s\x1b[K", line)
+		fmt.Fprintf(s.live, "\r%s\x1b[K%s", line, s.park())
 		s.drawn, s.shown = true, line
 	}
 }
@@ -105,9 +105,22 @@ func (s *screen) line(now time.Time, room int) string {
 	return cut(line, room)
 }
 
+// park is where the cursor waits: at the beginning of the line. Where a terminal
+// that was made narrow has broken the line into rows, it is then in the first of
+// them, and all can be wiped without touching what stands above.
+func (s *screen) park() string {
+	if s.typing != nil {
+		return ""
+	}
+	return "\r"
+}
+
 // resized writes the line anew: the terminal has another size.
 func (s *screen) resized() {
-	s.drawn = false
+	if s.drawn {
+		fmt.Fprint(s.live, "\r\x1b[J")
+		s.drawn = false
+	}
 	s.redraw()
 }
 

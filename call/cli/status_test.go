@@ -161,7 +161,7 @@ func TestLineIsWrittenWhenItChanges(t *testing.T) {
 		t.Errorf("%d octets, and then %d", first, b.Len())
 	}
 	s.resized()
-	if b.Len() != 2*first {
-		t.Errorf("%d octets, and for a new size %d", first, b.Len()-first)
+	if got, line := b.String()[first:], b.String()[:first]; got != "\r\x1b[J"+line {
+		t.Errorf("for a new size %q, and before %q", got, line)
 	}
 }

@@ -126,10 +126,10 @@ func TestWaitingLine(t *testing.T) {
 	s.wait(at, strings.Repeat("x", 200))
 	s.done()
 	s.tick(at.Add(time.Hour))
-	want := "\rwaiting for a call · 0:00 · since 05:06:07\x1b[K" +
-		"\rwaiting for a call · 1:05 · since 05:06:07\x1b[K" +
+	want := "\rwaiting for a call · 0:00 · since 05:06:07\x1b[K\r" +
+		"\rwaiting for a call · 1:05 · since 05:06:07\x1b[K\r" +
 		"\r\x1b[Ksomething\n" +
-		"\r" + strings.Repeat("x", 79) + "\x1b[K" +
+		"\r" + strings.Repeat("x", 79) + "\x1b[K\r" +
 		"\r\x1b[K"
 	if got := b.String(); got != want {
 		t.Errorf("got %q\nwant %q", got, want)
