@@ -174,3 +174,24 @@ func TestPlainTerminal(t *testing.T) {
 		}
 	}
 }
+
+// A terminal that cannot move its cursor gets plain lines, and keys work.
+func TestDumbTerminal(t *testing.T) {
+	t.Parallel()
+	bob := sitAt(t, "sh", "-c", "TERM=dumb exec securecall listen --bind 127.0.0.1:0 --accept all --once --mic none --speaker none")
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
+	bob.sees(`answered: you can speak now`)
+	bob.types("m5i")
+	bob.sees(`tone 5\r\n`)
+	bob.types("tgrüße\r")
+	bob.sees(`> grüße\r\n`)
+	bob.types("q")
+	bob.sees(`call ended`)
+	bob.leaves(0)
+	if text, _ := bob.screen.text(); strings.ContainsAny(strings.ReplaceAll(text, "\r\n", "\n"), "\r\x1b") {
+		t.Errorf("escape sequences: %q", text)
+	}
+	if status, lines := ended(); status != 0 || !strings.Contains(lines, `"text":"grüße"`) {
+		t.Errorf("the caller ended with %d:\n%s", status, lines)
+	}
+}

@@ -56,7 +56,9 @@ func (s *screen) edit(key byte) {
 			fmt.Fprint(s.ask, "\n")
 		} else {
 			s.wipe()
-			fmt.Fprintf(s.ask, "%s%s\n", mark, printable(string(t.text)))
+			if len(t.text) > 0 {
+				fmt.Fprintf(s.ask, "%s%s\n", mark, printable(string(t.text)))
+			}
 		}
 		t.done(string(t.text))
 		s.redraw()

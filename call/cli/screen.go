@@ -107,7 +107,8 @@ func (s *screen) line(now time.Time, room int) string {
 
 // park is where the cursor waits: at the beginning of the line. Where a terminal
 // that was made narrow has broken the line into rows, it is then in the first of
-// them, and all can be wiped without touching what stands above.
+// them, and all can be wiped without touching what stands above. While somebody
+// types it is where the next letter goes.
 func (s *screen) park() string {
 	if s.typing != nil {
 		return ""
