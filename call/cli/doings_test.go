@@ -30,7 +30,7 @@ func (a *asked) Compare(int, string, string) (c call.Comparison) { return c }
 func (a *asked) BeforePanic(func())                              {}
 func (a *asked) Levels(int) (said, heard float64)                { return -20, -30 }
 func (a *asked) Say(_ int, text string) error                    { return a.want("say " + text) }
-func (a *asked) Press(_ int, digits string) error { return a.want("press " + digits) }
+func (a *asked) Press(_ int, digits string) error                { return a.want("press " + digits) }
 
 func (a *asked) want(what string) error { a.wanted = append(a.wanted, what); return a.err }
 
