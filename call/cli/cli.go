@@ -1,6 +1,6 @@
 // Package cli is the command line: one file a command, every message that a
 // person reads in ui.go, the event lines of --json in json.go, the keys of the
-// terminal in keys.go.
+// terminal in keys.go and doings.go, its last line in status.go.
 //
 // It is the only package that prints. It does not know how a call works; it
 // opens what the flags name, hands that to a call.Endpoint, and shows what the

@@ -70,6 +70,9 @@ func dial(c *ucli.Context) error {
 	if err == nil {
 		err = s.checkDial(who)
 	}
+	if err == nil {
+		err = s.records.check()
+	}
 	if err != nil {
 		return p.fail(err)
 	}

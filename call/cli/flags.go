@@ -39,6 +39,8 @@ type settings struct {
 	verbose       bool
 	color         bool
 	input         bool // keys and questions are allowed
+	plain         bool
+	records       *records
 	acceptAll     bool
 	once          bool
 	maxCalls      int
@@ -75,6 +77,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
+	flags = append(flags, recordFlags()...)
 	flags = append(append(flags, own...), trustFlags()...)
 	for _, c := range choices() {
 		flags = append(flags, &ucli.StringFlag{
@@ -87,6 +90,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		toggle("q", "say only what must be known"),
 		toggle("v", "say more: figures, paths, versions"),
 		toggle("no-color", "no colours"),
+		toggle("plain", "whole sentences, one a line, for those who have them read aloud"),
 		toggle("no-input", "no keys, no questions"),
 	)
 }
@@ -109,6 +113,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		verbose:     c.Bool("v"),
 		color:       !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		input:       !c.Bool("no-input"),
+		plain:       c.Bool("plain"),
 		once:        c.Bool("once"),
 	}
 	for _, name := range []string{"duration", "timeout"} {
@@ -159,6 +164,9 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		return nil, err
 	}
 	if s.algorithms, err = algorithms(c); err != nil {
+		return nil, err
+	}
+	if s.records, err = readRecords(c); err != nil {
 		return nil, err
 	}
 	s.trust, err = readTrust(c)
@@ -222,6 +230,10 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 		Contact:     s.contact,
 		Address:     s.address,
 		OnEvent:     q.put,
+
+		Recorder:     s.records.open,
+		RecordAtOnce: s.records.given != "",
+		RecordUntold: s.records.untold,
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"strings"
 
 	"securecall/call"
 )
@@ -36,15 +37,15 @@ func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, ke
 		e.Do(s.current, call.Answer)
 	case key == 'd' && s.ringing:
 		e.Do(s.current, call.Decline)
-	case key == 'm' && s.talking && s.muted:
-		e.Do(s.current, call.Unmute)
-	case key == 'm' && s.talking:
-		e.Do(s.current, call.Mute)
 	case key == 'q' && s.many && s.current != 0:
 		e.Do(s.current, call.Hangup)
 	case key == 'q':
 		stop()
 	case key == '?':
 		s.help()
+	case s.talking && strings.IndexByte(callKeys, key) >= 0:
+		p.doing(e, key)
+	default:
+		s.lacking(key)
 	}
 }

@@ -93,6 +93,9 @@ func listen(c *ucli.Context) error {
 	if err := s.checkListen(); err != nil {
 		return p.fail(err)
 	}
+	if err := s.records.check(); err != nil {
+		return p.fail(err)
+	}
 	if s.via != nil {
 		return p.run(c.Context, meet.NewListener(s.config(q, p.tty != nil), s.meeting()), q)
 	}

@@ -16,6 +16,9 @@ type endpoint interface {
 	Run(ctx context.Context) call.Ended
 	Do(id int, c call.Command)
 	Compare(id int, how, typed string) call.Comparison
+	Say(id int, text string) error
+	Press(id int, digits string) error
+	Levels(id int) (said, heard float64)
 	BeforePanic(f func())
 }
 
@@ -66,7 +69,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		results: results, talk: p.stderr, errors: p.stderr,
 		color:   s.color && results.terminal,
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
-		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
+		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
 	p.vias, p.reach = make(chan viaAnswer, 8), newReachable()
 	if p.tty != nil {
@@ -77,6 +80,9 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	}
 	if s.quiet {
 		p.screen.talk = io.Discard
+	}
+	if s.plain {
+		p.screen.plainly()
 	}
 	if s.maxCalls > 1 {
 		p.crowd = newCrowd(p.screen)
@@ -113,9 +119,16 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
-	tick := time.NewTicker(time.Second)
+	pace := time.Second
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
+	resized, stop := windowChanges()
+	defer stop()
 	for {
+		if p.screen.pace() != pace {
+			pace = p.screen.pace()
+			tick.Reset(pace)
+		}
 		select {
 		case a := <-p.vias:
 			p.via(e, a)
@@ -127,7 +140,10 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			}
 		case key := <-keys:
 			p.key(ctx, e, cancel, key)
+		case <-resized:
+			p.screen.resized()
 		case now := <-tick.C:
+			p.screen.meters(e)
 			p.screen.tick(now)
 		case ended := <-done:
 			p.show(q.take())

@@ -65,6 +65,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 			s.say(s.talk, "  %s", d.hint)
 		}
 	case call.PathChanged:
+		s.path = e.Kind
 		switch {
 		case s.verbose:
 			s.say(s.talk, "path: %s, from %s to %s", e.Kind, e.Local, e.Remote)
@@ -91,6 +92,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
 		s.ringing, s.talking, s.muted = false, true, false
+		s.said, s.heard = call.Quietest, call.Quietest
 		what := "answered"
 		if e.Mutual {
 			what = "the other side has dialled you too"
@@ -100,17 +102,8 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.say(s.talk, "%s%s", what, s.keyHint())
 		s.wait(at, "in the call")
-	case call.Muted:
-		s.muted = e.On
-		if e.On {
-			s.say(s.talk, "muted: the other side hears silence")
-		} else {
-			s.say(s.talk, "not muted: the other side hears you")
-		}
-	case call.Stats:
-		if s.verbose {
-			s.say(s.talk, "%s", figuresText(e))
-		}
+	case call.Muted, call.Held, call.Recording, call.PeerRecording, call.Text, call.DTMF, call.Stats:
+		s.showDoing(e)
 	case call.DeviceState:
 		s.deviceState(e)
 	case call.Fault:
@@ -183,6 +176,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	if s.current != 0 && id != s.current {
 		return // a caller who did not get as far as to ring
 	}
+	s.unprompt()
 	if s.verbose && e.Stats.Sent+e.Stats.Received > 0 {
 		s.say(s.talk, "%s", figuresText(e.Stats))
 	}
@@ -191,8 +185,8 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	} else {
 		s.failure(e)
 	}
-	s.unprompt()
 	s.current, s.ringing, s.talking, s.muted, s.sas = 0, false, false, false, ""
+	s.doings = doings{}
 	s.guarded, s.changed, s.risk = false, false, false
 	if s.many && s.open {
 		s.wait(at, "waiting for a call")
@@ -294,21 +288,6 @@ func (s *screen) keyHint() string {
 	return " (v verify, m mute, q hang up, ? help)"
 }
 
-// help answers the key ?.
-func (s *screen) help() {
-	switch {
-	case s.ringing:
-		s.say(s.ask, "a answer · d decline · v verify: type the words that you hear · q hang up · Ctrl-C end")
-	case s.talking:
-		s.say(s.ask, "v verify: type the words that you hear · m mute, and m again to be heard · q hang up · Ctrl-C end")
-		if s.guarded {
-			s.say(s.ask, "x speak at your own risk, although the keys have changed")
-		}
-	default:
-		s.say(s.ask, "q or Ctrl-C end; what else can be done shows when there is a call")
-	}
-}
-
 // figuresText is one line of figures for -v.
 func figuresText(st call.Stats) string {
 	f := newFigures(st)
@@ -366,6 +345,10 @@ func diagnose(err error) diagnosis {
 	d := diagnosis{what: printable(err.Error()), status: int(call.ReasonFault)}
 	if hint, ok := meetingFailure(err); ok {
 		d.hint = hint
+		return d
+	}
+	if hint, ok := doingFailure(err); ok {
+		d.hint, d.status = hint, int(call.ReasonNotPossible)
 		return d
 	}
 	var (
