@@ -43,6 +43,7 @@ type settings struct {
 	once          bool
 	audioOnStdin  bool
 	audioOnStdout bool
+	from          origins // of what was not typed
 }
 
 // callFlags are the flags that listen and dial share, and the command's own.
@@ -109,6 +110,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		color:       !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		input:       !c.Bool("no-input"),
 		once:        c.Bool("once"),
+		from:        configuredOf(c).from,
 	}
 	for _, name := range []string{"duration", "timeout"} {
 		if c.IsSet(name) && c.Duration(name) <= 0 {
