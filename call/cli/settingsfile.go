@@ -297,7 +297,7 @@ func (e *settingsError) Unwrap() error { return e.err }
 // advice is what to do about it.
 func (e *settingsError) advice() string {
 	if e.hint != "" {
-		return e.hint
+		return printable(e.hint)
 	}
 	return "it is a file of settings in TOML, that the user who runs this can read"
 }

@@ -192,7 +192,7 @@ func variable(flag string) string {
 
 // facts are the flags whose names in the environment are those of what a hook is told about
 // its call: a securecall that a hook runs would take the algorithms of that one as its own.
-var facts = []string{"name", "key-agreement", "cipher", "auth", "hash", "sas"}
+var facts = []string{"v", "name", "key-agreement", "cipher", "auth", "hash", "sas"}
 
 // inHook tells whether a hook runs us, which is told of an event.
 func inHook() bool { return os.Getenv("SECURECALL_EVENT") != "" }
