@@ -136,7 +136,7 @@ func (o *output) text() (string, <-chan struct{}) {
 // environment is our own, with settings of the script instead of ours.
 func environment(ts *testscript.TestScript) []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "SECURECALL_") })
-	for _, name := range []string{"SECURECALL_CONFIG", "SECURECALL_MIC", "SECURECALL_ACCEPT", "SECURECALL_DURATION"} {
+	for _, name := range []string{"SECURECALL_CONFIG", "SECURECALL_MIC", "SECURECALL_ACCEPT", "SECURECALL_DURATION", "SECURECALL_RELAY_ONLY", "SECURECALL_JSON"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	return env

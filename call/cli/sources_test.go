@@ -314,7 +314,7 @@ func TestWhereItComesFromIsSaid(t *testing.T) {
 			t.Errorf("%s\n gives %+v", test.what, got)
 		}
 	}
-	if d := (origins)(nil).explain(diagnosis{"--bind", "h", 2}); d != (diagnosis{"--bind", "h", 2}) {
+	if d := origins(nil).explain(diagnosis{"--bind", "h", 2}); d != (diagnosis{"--bind", "h", 2}) {
 		t.Errorf("without settings it is %+v", d)
 	}
 }
@@ -346,6 +346,9 @@ func TestAContactWithAnAddressNeedsNoKeptMeetingPoint(t *testing.T) {
 	}
 	if who, err := with(nil).find("bob"); err == nil {
 		t.Errorf("typed: %+v", who)
+	}
+	if none, _, err := readVia(commandLine(t, Listen(), "--via", "none")); none != nil || err != nil {
+		t.Errorf("--via none: %v (%v)", none, err)
 	}
 	kept = with(origins{"via": {file: "config.toml", line: 1}})
 	if who, err := kept.find("48-harbor-violin-echo"); err != nil || who.code == nil || kept.via == nil {
