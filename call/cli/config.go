@@ -238,9 +238,6 @@ func (s shown) json() jsonSetting {
 // strayVariables tells of what somebody has put into the environment for us, and nothing
 // reads. It is no error: any program may leave something there.
 func strayVariables(c *ucli.Context) {
-	if inHook() {
-		return // which is told things that are no settings
-	}
 	known := []string{"SECURECALL_CONFIG"}
 	for _, command := range c.App.Commands {
 		for _, f := range command.Flags {

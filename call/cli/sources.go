@@ -190,13 +190,6 @@ func variable(flag string) string {
 	return "SECURECALL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// facts are the flags whose names in the environment are those of what a hook is told about
-// its call: a securecall that a hook runs would take the algorithms of that one as its own.
-var facts = []string{"v", "name", "key-agreement", "cipher", "auth", "hash", "sas"}
-
-// inHook tells whether a hook runs us, which is told of an event.
-func inHook() bool { return os.Getenv("SECURECALL_EVENT") != "" }
-
 // environment is what stands there of the flags of a command. An empty variable is none.
 func environment(c *ucli.Command) (all []given, err error) {
 	for _, flag := range c.Flags {
@@ -204,7 +197,7 @@ func environment(c *ucli.Command) (all []given, err error) {
 		at := origin{variable: variable(name)}
 		text := os.Getenv(at.variable)
 		switch {
-		case text == "" || inHook() && slices.Contains(facts, name):
+		case text == "":
 		case name == "secret-fd": // to ignore it would be a call without the secret
 			return nil, usagef("a descriptor is of one process; SECURECALL_SECRET_FILE names a file", "%s: --secret-fd can stand on the command line alone", at)
 		case !isSetting(flag):

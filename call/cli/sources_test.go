@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -252,49 +251,6 @@ func TestBadVariables(t *testing.T) {
 	t.Setenv("SECURECALL_TIMEOUT", "of another command")
 	if _, s, err := configuredBy(t, "devices"); err != nil || len(s.from) > 0 {
 		t.Errorf("it has taken %v (%v)", s.from, err)
-	}
-}
-
-// A hook is told of its call in variables of which some have the names of flags: a call
-// that it makes has algorithms and a name of its own.
-func TestFactsAreNoSettings(t *testing.T) {
-	keep(t, "")
-	t.Setenv("SECURECALL_NAME", "bob")
-	t.Setenv("SECURECALL_SAS", "tissue disbelief")
-	t.Setenv("SECURECALL_MIC", "none")
-	if _, s, err := configuredBy(t, "dial"); err != nil || len(s.from) != 3 {
-		t.Fatalf("without a hook: %v (%v)", s.from, err)
-	}
-	t.Setenv("SECURECALL_EVENT", "ended")
-	if c, s, err := configuredBy(t, "dial"); err != nil || len(s.from) != 1 || c.String("mic") != "none" {
-		t.Errorf("in a hook: %v (%v)", s.from, err)
-	}
-
-	events, err := os.ReadFile(filepath.Join("testdata", "events.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for line := range strings.Lines(string(events)) {
-		var fields map[string]any
-		if err := json.Unmarshal([]byte(line), &fields); err != nil {
-			t.Fatal(err)
-		}
-		event, _ := fields["event"].(string)
-		if !slices.Contains([]string{"incoming", "secured", "ended"}, event) { // what hooks are told
-			continue
-		}
-		seen[event] = true
-		for field := range fields {
-			name := strings.ReplaceAll(field, "_", "-")
-			flag := slices.ContainsFunc(append(Listen().Flags, Dial().Flags...), func(f ucli.Flag) bool { return slices.Contains(f.Names(), name) })
-			if flag && !slices.Contains(facts, name) {
-				t.Errorf("%s of event %s is a flag as well: it belongs to facts", field, event)
-			}
-		}
-	}
-	if len(seen) != 3 {
-		t.Errorf("of the events there are only %v", seen)
 	}
 }
 
