@@ -21,6 +21,7 @@ import (
 // Run carries out the command line args, args[0] being the program's name,
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
+	ctx, settings := withConfigured(ctx)
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",
@@ -39,6 +40,9 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		c.Flags = append(c.Flags, ucli.HelpFlag)
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
+		if takesSettings(c.Name) {
+			c.Before = configure
+		}
 	}
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"} // what many try first
@@ -51,7 +55,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	d := diagnose(err)
+	d := settings.from.explain(diagnose(err))
 	complain(os.Stderr, d)
 	return d.status
 }

@@ -64,6 +64,9 @@ func dial(c *ucli.Context) error {
 		return p.fail(err)
 	}
 	who, err := s.find(typed)
+	if who.host != "" {
+		s.direct()
+	}
 	if err == nil {
 		err = s.named(c.String("name"))
 	}

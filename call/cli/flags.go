@@ -46,6 +46,7 @@ type settings struct {
 	maxCalls      int
 	audioOnStdin  bool
 	audioOnStdout bool
+	from          origins // of what was not typed
 }
 
 // callFlags are the flags that listen and dial share, and the command's own.
@@ -115,6 +116,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		input:       !c.Bool("no-input"),
 		plain:       c.Bool("plain"),
 		once:        c.Bool("once"),
+		from:        configuredOf(c).from,
 	}
 	for _, name := range []string{"duration", "timeout"} {
 		if c.IsSet(name) && c.Duration(name) <= 0 {

@@ -197,7 +197,7 @@ func (p *phone) finish(ended call.Ended) error {
 
 // fail says what went wrong outside a call, to a script too.
 func (p *phone) fail(err error) error {
-	d := diagnose(err)
+	d := p.s.from.explain(diagnose(err))
 	if p.events != nil {
 		p.events.fail(d)
 	}

@@ -387,7 +387,7 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &cert):
 		d.hint, d.status = cert.hint(), int(call.ReasonNotPossible)
 	case errors.As(err, &file):
-		d.hint, d.status = "it is a file of settings in TOML, that the user who runs this can read", int(call.ReasonNotPossible)
+		d.hint, d.status = file.advice(), int(call.ReasonNotPossible)
 	case errors.As(err, &nodes):
 		d.hint, d.status = "--nats nats://HOST:4222, or several with commas between them; is nats-server running there, with JetStream?", int(call.ReasonNotPossible)
 	case errors.As(err, &name):
