@@ -35,8 +35,11 @@ func main() {
 		cli.Doctor(),
 		cli.Rendezvous(),
 		cli.Config(),
+		cli.Completion(),
+		cli.Man(),
 		cli.Version(),
 		cli.Help(),
+		cli.Complete(),
 	))
 }
 

@@ -21,6 +21,9 @@ miniupnpd-nftables  miniupnpd                                  pairs of NATs
 openssl             openssl                                    pairs of NATs
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls
+groff-base          groff                                      the manual page
+zsh                 zsh                                        completions
+fish                fish                                       completions
 shellcheck          shellcheck                                 make check
 "
 
