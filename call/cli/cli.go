@@ -21,6 +21,7 @@ import (
 // Run carries out the command line args, args[0] being the program's name,
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
+	forgetFacts()
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",

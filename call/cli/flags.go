@@ -43,6 +43,7 @@ type settings struct {
 	once          bool
 	audioOnStdin  bool
 	audioOnStdout bool
+	hooks         hookCommands
 }
 
 // callFlags are the flags that listen and dial share, and the command's own.

@@ -36,6 +36,7 @@ type phone struct {
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
+	hooks  *hooks
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -51,7 +52,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && p.tty == nil {
+	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
 		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
 			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 	}
@@ -65,9 +66,9 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		results: results, talk: p.stderr, errors: p.stderr,
 		color:   s.color && results.terminal,
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
-		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
+		mic: s.mic, speaker: s.speaker, split: s.splitSAS, hooked: s.hooks.decide(),
 	}
-	p.vias, p.reach = make(chan viaAnswer, 8), newReachable()
+	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -115,6 +116,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		select {
 		case a := <-p.vias:
 			p.via(e, a)
+		case n := <-p.hooks.news:
+			p.hooked(e, n)
 		case <-q.ready:
 			p.show(q.take())
 			p.startVia(ctx)
@@ -127,6 +130,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.tick(now)
 		case ended := <-done:
 			p.show(q.take())
+			p.awaitHooks(e)
 			return p.finish(ended)
 		}
 	}
@@ -148,6 +152,7 @@ func (p *phone) show(items []item) {
 		}
 		p.screen.show(i.at, i.id, i.e)
 		p.reach.note(i.id, i.e)
+		p.hooks.note(i)
 	}
 	if p.stdout.err != nil {
 		p.failed = true
