@@ -320,6 +320,7 @@ func finish(ts *testscript.TestScript, p *process, status string) {
 	stderr, _ := p.stderr.text()
 	fmt.Fprint(ts.Stdout(), stdout)
 	fmt.Fprint(ts.Stderr(), stderr)
+	conforms(ts, stdout+stderr)
 	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != status {
 		ts.Fatalf("it ended with %s (%v), want %s; stdout:\n%s\nstderr:\n%s", got, p.cmd.ProcessState, status, stdout, stderr)
 	}
