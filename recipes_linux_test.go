@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/tools/txtar"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 const recipeDir = "call/cli/testdata/recipes"
@@ -26,10 +26,14 @@ const recipeDir = "call/cli/testdata/recipes"
 // and those of TestScripts.
 func TestRecipes(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:   recipeDir,
-		Setup: func(e *testscript.Env) error { e.Values[running{}] = map[string]*process{}; return nil },
+		Dir: recipeDir,
+		Setup: func(e *testscript.Env) error {
+			e.Values[running{}] = map[string]*process{}
+			e.Setenv("PULSE_SERVER", "unix:"+filepath.Join(e.WorkDir, "none"))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "peer": peer, "await": await, "ends": ends, "exits": exits, "say": say, "heard": heard,
+			"start": start, "peer": peer, "await": await, "send": send, "ends": ends, "exits": exits, "say": say, "heard": heard,
 			"recipe": recipe, "stop": stop,
 		},
 	})
