@@ -32,7 +32,6 @@ func (s *switchboard) Do(_ int, c call.Command) { s.orders = append(s.orders, c)
 // A post is a phone with commands, and all that it shows and tells.
 type post struct {
 	*phone
-	t      *testing.T
 	board  switchboard
 	screen bytes.Buffer
 	told   bytes.Buffer // as --json
@@ -53,7 +52,7 @@ func newPost(t *testing.T, commands map[string]string) *post {
 	if err := app.Run(args); err != nil {
 		t.Fatal(err)
 	}
-	x := &post{t: t}
+	x := &post{}
 	x.phone = &phone{
 		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: &x.screen},
 		events: newEvents(&x.told, s), reach: newReachable(), hooks: newHooks(s),
