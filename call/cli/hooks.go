@@ -158,7 +158,9 @@ func (h *hooks) start(event string, id int) {
 	j := hookJob{event, id, h.commands[event], h.calls[id].environ(os.Environ())}
 	switch {
 	case len(h.waiting) == maxJobs:
-		go func() { h.news <- hookNews{hookJob: j, over: true, why: "too many commands run and wait", status: -1, unrun: true} }()
+		go func() {
+			h.news <- hookNews{hookJob: j, over: true, why: "too many commands run and wait", status: -1, unrun: true}
+		}()
 		return
 	case event == "incoming": // somebody waits for it
 		h.waiting = slices.Insert(h.waiting, 0, j)

@@ -370,3 +370,20 @@ func TestHookFlags(t *testing.T) {
 		}
 	}
 }
+
+// Where a command decides, no key does.
+func TestKeysDoNotDecideForACommand(t *testing.T) {
+	var asked bytes.Buffer
+	s := &screen{results: io.Discard, talk: io.Discard, errors: io.Discard, ask: &asked, hooked: true}
+	s.show(time.Now(), 1, fromBob)
+	asked.Reset()
+	s.show(time.Now(), 1, call.Incoming{})
+	var board switchboard
+	p := &phone{s: &settings{}, screen: s}
+	for _, key := range []byte("ad") {
+		p.key(t.Context(), &board, func() {}, key)
+	}
+	if asked.Len() > 0 || len(board.orders) > 0 {
+		t.Errorf("asked %q, orders are %v", &asked, board.orders)
+	}
+}
