@@ -150,11 +150,11 @@ func newProcess(ts *testscript.TestScript, program, who string, args []string) *
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"),
 		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0", "SSL_CERT_FILE="+ts.Getenv("SSL_CERT_FILE"))
-	p.cmd.Env = append(p.cmd.Env, "PATH="+ts.Getenv("PATH"))
 	p.cmd.Stderr = &p.stderr
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	p.cmd.Stdout, p.pipe = w, r
+	p.cmd.Env = append(p.cmd.Env, "PATH="+ts.Getenv("PATH")) // programs of the script
 	err = p.cmd.Start()
 	w.Close()
 	ts.Check(err)

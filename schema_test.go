@@ -13,13 +13,13 @@ var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return jsonschema.NewCompiler().Compile("docs/events.schema.json")
 })
 
-// conforms checks the lines of --json among what a process has written. A last line without
+// conforms checks the events of --json among what a process has written. A last line without
 // its end was cut off with the process.
 func conforms(ts *testscript.TestScript, output string) {
 	schema, err := eventSchema()
 	ts.Check(err)
 	for line := range strings.Lines(output) {
-		if !strings.HasPrefix(line, `{"v":`) || !strings.HasSuffix(line, "\n") {
+		if !strings.HasPrefix(line, `{"v":1,"time":`) || !strings.HasSuffix(line, "\n") {
 			continue
 		}
 		event, err := jsonschema.UnmarshalJSON(strings.NewReader(line))

@@ -21,7 +21,6 @@ import (
 // Run carries out the command line args, args[0] being the program's name,
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
-	forgetFacts()
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",
@@ -44,6 +43,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"} // what many try first
 	}
+	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
 	var status exitStatus
 	switch {
