@@ -40,10 +40,10 @@ type settings struct {
 	color         bool
 	input         bool // keys and questions are allowed
 	acceptAll     bool
+	hooks         hookCommands
 	once          bool
 	audioOnStdin  bool
 	audioOnStdout bool
-	hooks         hookCommands
 }
 
 // callFlags are the flags that listen and dial share, and the command's own.

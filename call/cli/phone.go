@@ -33,10 +33,10 @@ type phone struct {
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
+	hooks  *hooks
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
-	hooks  *hooks
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -66,9 +66,10 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		results: results, talk: p.stderr, errors: p.stderr,
 		color:   s.color && results.terminal,
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
-		mic: s.mic, speaker: s.speaker, split: s.splitSAS, hooked: s.hooks.decide(),
+		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
 	}
 	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
+	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -151,8 +152,8 @@ func (p *phone) show(items []item) {
 			}
 		}
 		p.screen.show(i.at, i.id, i.e)
-		p.reach.note(i.id, i.e)
 		p.hooks.note(i)
+		p.reach.note(i.id, i.e)
 	}
 	if p.stdout.err != nil {
 		p.failed = true
