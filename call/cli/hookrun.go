@@ -45,9 +45,10 @@ func (h *hooks) run(ctx context.Context, j hookJob, limit time.Duration) {
 	}
 	out.flush()
 
+	cut = cut || cmd.Process == nil && ctx.Err() != nil // before it could start
 	n := hookNews{hookJob: j, over: true, status: -1}
 	switch {
-	case cut && errors.Is(ctx.Err(), context.Canceled), cmd.Process == nil && ctx.Err() != nil:
+	case cut && errors.Is(ctx.Err(), context.Canceled):
 		n.dismissed = true
 	case cut:
 		n.why = fmt.Sprintf("it had not ended after %v", limit)
