@@ -164,6 +164,7 @@ func newProcess(ts *testscript.TestScript, program, who string, args []string) *
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	p.cmd.Stdout, p.pipe = w, r
+	p.cmd.Env = append(p.cmd.Env, "PATH="+ts.Getenv("PATH")) // programs of the script
 	err = p.cmd.Start()
 	w.Close()
 	ts.Check(err)
@@ -330,6 +331,7 @@ func finish(ts *testscript.TestScript, p *process, status string) {
 	stderr, _ := p.stderr.text()
 	fmt.Fprint(ts.Stdout(), stdout)
 	fmt.Fprint(ts.Stderr(), stderr)
+	conforms(ts, stdout+stderr)
 	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != status {
 		ts.Fatalf("it ended with %s (%v), want %s; stdout:\n%s\nstderr:\n%s", got, p.cmd.ProcessState, status, stdout, stderr)
 	}

@@ -127,6 +127,7 @@ type Command int
 const (
 	Answer Command = iota
 	Decline
+	Busy // decline, and let the other side hear that we are in another call
 	Hangup
 	Mute
 	Unmute

@@ -306,6 +306,8 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		}
 	case Decline:
 		c.decline(now)
+	case Busy:
+		c.busy(now)
 	case Hangup:
 		c.hangup(now, ReasonInterrupted)
 	case Mute, Unmute:

@@ -47,6 +47,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"} // what many try first
 	}
+	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
 	var status exitStatus
 	switch {

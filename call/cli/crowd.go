@@ -18,7 +18,7 @@ type crowd struct {
 }
 
 func newCrowd(house *screen) *crowd {
-	house.live, house.ask, house.accept = nil, nil, true
+	house.live, house.ask, house.accept = nil, nil, !house.hooked
 	return &crowd{house: house, calls: map[int]*screen{}}
 }
 
@@ -71,8 +71,8 @@ func (s *settings) checkCrowd() error {
 	case s.maxCalls < 1 || s.maxCalls > mostCalls:
 		return usagef(fmt.Sprintf("from 1 to %d", mostCalls), "--max-calls %d is no number of calls", s.maxCalls)
 	case s.maxCalls == 1:
-	case !s.acceptAll:
-		return usagef("--accept all, or known", "--max-calls %d: one person can be asked about one call", s.maxCalls)
+	case !s.acceptAll && !s.hooks.decide():
+		return usagef("--accept all or known, or --on-incoming", "--max-calls %d: one person can be asked about one call", s.maxCalls)
 	case s.once:
 		return usagef("leave one of them out", "--once ends with the first call, and --max-calls %d is for more", s.maxCalls)
 	case s.via != nil:

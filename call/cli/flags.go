@@ -42,6 +42,7 @@ type settings struct {
 	plain         bool
 	records       *records
 	acceptAll     bool
+	hooks         hookCommands
 	once          bool
 	maxCalls      int
 	audioOnStdin  bool

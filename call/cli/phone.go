@@ -37,6 +37,7 @@ type phone struct {
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
+	hooks  *hooks
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
@@ -55,7 +56,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && p.tty == nil {
+	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
 		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
 			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 	}
@@ -71,7 +72,8 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach = make(chan viaAnswer, 8), newReachable()
+	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
+	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -132,6 +134,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		select {
 		case a := <-p.vias:
 			p.via(e, a)
+		case n := <-p.hooks.news:
+			p.hooked(e, n)
 		case <-q.ready:
 			p.show(q.take())
 			p.startVia(ctx)
@@ -147,6 +151,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.tick(now)
 		case ended := <-done:
 			p.show(q.take())
+			p.awaitHooks(e)
 			return p.finish(ended)
 		}
 	}
@@ -171,6 +176,7 @@ func (p *phone) show(items []item) {
 		} else {
 			p.screen.show(i.at, i.id, i.e)
 		}
+		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
 	}
 	if p.stdout.err != nil {

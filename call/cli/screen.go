@@ -19,6 +19,7 @@ type screen struct {
 	verbose bool
 	plain   bool // --plain
 	accept  bool // calls are answered without a question
+	hooked  bool // or not, as --on-incoming says
 	open    bool // a listener that has been open to calls
 	many    bool // a listener: the end of a call is not the end
 

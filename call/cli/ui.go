@@ -111,7 +111,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		if e.Hint != "" {
 			d.hint = printable(e.Hint)
 		}
-		if errors.Is(e.Err, meet.ErrGuessed) { // to be known with -q as well
+		if errors.Is(e.Err, meet.ErrGuessed) || isHookError(e.Err) { // to be known with -q as well
 			s.wipe()
 			complain(s.errors, d)
 			break
@@ -141,6 +141,11 @@ func (s *screen) incoming(at time.Time, e call.Incoming) {
 	}
 	if s.accept {
 		s.say(s.talk, "incoming call from %s: answering", from)
+		return
+	}
+	if s.hooked {
+		s.say(s.talk, "incoming call from %s: --on-incoming decides", from)
+		s.wait(at, "waiting for --on-incoming")
 		return
 	}
 	s.ringing = true
@@ -200,7 +205,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 func (s *screen) failure(e call.Ended) {
 	d := s.whyEnded(e)
 	switch e.Reason {
-	case call.ReasonDeclined, call.ReasonNoAnswer, call.ReasonInterrupted:
+	case call.ReasonDeclined, call.ReasonBusy, call.ReasonNoAnswer, call.ReasonInterrupted:
 		if s.many {
 			s.say(s.talk, "%s", d.what)
 			return
@@ -228,6 +233,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		}
 		what, hint = "it rang, and nobody answered", "try again later; --timeout 2m lets it ring for longer"
 	case call.ReasonBusy:
+		if !s.caller {
+			what = "the caller was told that you are busy"
+			break
+		}
 		what, hint = "busy: the other side is in another call", "try again later"
 	case call.ReasonDeclined:
 		if e.Err == nil {
@@ -366,6 +375,8 @@ func diagnose(err error) diagnosis {
 	switch {
 	case errors.As(err, &state):
 		d = stateFailure(err)
+	case isHookError(err):
+		d.hint, d.status = hookHint, int(call.ReasonNotPossible)
 	case errors.As(err, &priv):
 		d.hint, d.status = "the file with the secret that both sides have", int(call.ReasonNotPossible)
 	case errors.As(err, &usage):
