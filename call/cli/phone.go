@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"securecall/call"
+	"securecall/call/cli/service"
 )
 
 // An endpoint is what makes or takes calls: a *call.Endpoint, or one of package meet.
@@ -36,6 +37,9 @@ type phone struct {
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
+
+	manager *service.Manager // who has started us; nil: nobody
+	waits   bool             // and was told that calls are waited for
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -111,6 +115,9 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	beats, rest := p.beats()
+	defer rest()
+	defer p.manager.StopsWith(ctx)()
 	for {
 		select {
 		case a := <-p.vias:
@@ -125,6 +132,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.key(ctx, e, cancel, key)
 		case now := <-tick.C:
 			p.screen.tick(now)
+		case <-beats:
+			p.beat(ctx, e)
 		case ended := <-done:
 			p.show(q.take())
 			return p.finish(ended)
@@ -148,6 +157,7 @@ func (p *phone) show(items []item) {
 		}
 		p.screen.show(i.at, i.id, i.e)
 		p.reach.note(i.id, i.e)
+		p.ready(i.e)
 	}
 	if p.stdout.err != nil {
 		p.failed = true
