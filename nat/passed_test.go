@@ -2,6 +2,7 @@ package nat
 
 import (
 	"net"
+	"net/netip"
 	"testing"
 )
 
@@ -25,11 +26,11 @@ func TestPassedSocketListens(t *testing.T) {
 			if a.Is6() && bind != "[::]:0" {
 				continue
 			}
-			d := mustDial(t, addrPort("[::]:0"), withPort(a, port(p)))
-			send(t, d, "hello", withPort(a, port(p)))
+			d := mustDial(t, addrPort("[::]:0"), netip.AddrPortFrom(a, port(p)))
+			send(t, d, "hello", netip.AddrPortFrom(a, port(p)))
 			from := expect(t, p, "hello")
 			send(t, p, "welcome", from)
-			if from := expect(t, d, "welcome"); from != withPort(a, port(p)) {
+			if from := expect(t, d, "welcome"); from != netip.AddrPortFrom(a, port(p)) {
 				t.Errorf("%s was called at %v and answered from %v", bind, a, from)
 			}
 		}

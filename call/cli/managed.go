@@ -14,7 +14,9 @@ import (
 // What a listen is to the service manager that has started it.
 
 // An answering endpoint can be asked whether its loop still turns.
-type answering interface{ Answers(ctx context.Context) bool }
+type answering interface {
+	Answers(ctx context.Context) bool
+}
 
 // errUnheard is a manager that does not hear that we are ready, and will end us for it.
 var errUnheard = errors.New("nobody hears that this service is ready")

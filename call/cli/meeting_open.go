@@ -158,8 +158,8 @@ func (o *openMeeting) fixed(again *ucli.Context) (names []string) {
 	return names
 }
 
-// typed are the flags that c has at this moment, as they could be typed.
-func typed(c *ucli.Context) (args []string) {
+// typedFlags are the flags that c has at this moment, as they could be typed.
+func typedFlags(c *ucli.Context) (args []string) {
 	for _, f := range c.Command.Flags {
 		if name := f.Names()[0]; c.IsSet(name) {
 			args = append(args, fmt.Sprintf("--%s=%v", name, c.Value(name)))

@@ -222,7 +222,7 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 }
 
 func runRendezvous(c *ucli.Context) error {
-	open := &openMeeting{c: c, typed: typed(c)}
+	open := &openMeeting{c: c, typed: typedFlags(c)}
 	m, err := readMeeting(c)
 	if err != nil {
 		return err

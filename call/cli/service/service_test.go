@@ -143,14 +143,14 @@ func TestWhatNamesNoProcess(t *testing.T) {
 func TestNonsenseInTheEnvironment(t *testing.T) {
 	pid := strconv.Itoa(os.Getpid())
 	for what, said := range map[string]map[string]string{
-		"a socket elsewhere":     {"NOTIFY_SOCKET": "vsock:2:1234"},
-		"a relative socket":      {"NOTIFY_SOCKET": "notify"},
-		"no time":                {"WATCHDOG_USEC": "soon"},
-		"a time below zero":      {"WATCHDOG_USEC": "-1"},
-		"a time without end":     {"WATCHDOG_USEC": "9223372036854775807"},
-		"no number of sockets":   {"LISTEN_PID": pid, "LISTEN_FDS": "two"},
-		"fewer than no sockets":  {"LISTEN_PID": pid, "LISTEN_FDS": "-1"},
-		"too many sockets":       {"LISTEN_PID": pid, "LISTEN_FDS": "1000000"},
+		"a socket elsewhere":      {"NOTIFY_SOCKET": "vsock:2:1234"},
+		"a relative socket":       {"NOTIFY_SOCKET": "notify"},
+		"no time":                 {"WATCHDOG_USEC": "soon"},
+		"a time below zero":       {"WATCHDOG_USEC": "-1"},
+		"a time without end":      {"WATCHDOG_USEC": "9223372036854775807"},
+		"no number of sockets":    {"LISTEN_PID": pid, "LISTEN_FDS": "two"},
+		"fewer than no sockets":   {"LISTEN_PID": pid, "LISTEN_FDS": "-1"},
+		"too many sockets":        {"LISTEN_PID": pid, "LISTEN_FDS": "1000000"},
 		"more names than sockets": {"LISTEN_PID": pid, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "a:b"},
 	} {
 		environment(t, said)

@@ -57,8 +57,8 @@ func TestPassedSocketsThatDoNotGoTogether(t *testing.T) {
 	one := udp(t, "udp4", "127.0.0.1:0")
 	at := one.LocalAddr().String()
 	for what, settings := range map[string]Settings{
-		"no UDP":         {Listeners: []net.Listener{tcp(t, at)}},
-		"two ports":      {Packets: []net.PacketConn{one}, Listeners: []net.Listener{tcp(t, "127.0.0.1:0")}},
+		"no UDP":          {Listeners: []net.Listener{tcp(t, at)}},
+		"two ports":       {Packets: []net.PacketConn{one}, Listeners: []net.Listener{tcp(t, "127.0.0.1:0")}},
 		"two of a family": {Packets: []net.PacketConn{one, udp(t, "udp4", fmt.Sprintf("127.0.0.2:%d", addrPort(one.LocalAddr()).Port()))}},
 	} {
 		settings.Limits = DefaultLimits()
