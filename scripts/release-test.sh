@@ -35,7 +35,7 @@ chmod -R go-rwx "$work/another"
 one=$work/1 another=$work/2
 check "a release is built" env OUT="$one" "$work/one/scripts/release.sh"
 if [[ ! ${QUICK-} ]]; then export GOCACHE=$work/cache; fi
-check "and built again elsewhere" bash -c 'LC_ALL=C.UTF-8 LANG=C.UTF-8 TZ=Pacific/Apia OUT=$1 "$2" >/dev/null' - "$another" "$work/another/and deeper/scripts/release.sh"
+check "and built again elsewhere" env LC_ALL=C.UTF-8 LANG=C.UTF-8 TZ=Pacific/Apia OUT="$another" "$work/another/and deeper/scripts/release.sh" >/dev/null
 unset GOCACHE
 cat "$one/SHA256SUMS" 2>/dev/null || true
 check "both are the same, bit by bit" diff "$one/SHA256SUMS" "$another/SHA256SUMS"
@@ -52,7 +52,7 @@ plain() {
 }
 for t in "$one"/*.tar.gz; do check "owners, modes and times in ${t##*/}" plain "$t"; done
 tar -C "$work" -xzf "$one"/securecall-*-linux-amd64.tar.gz
-static() { [[ $("$work"/securecall-*-linux-amd64/securecall version) == "securecall 0.1.0+test ("*static* ]]; }
+static() { [[ $("$work/securecall-$VERSION-linux-amd64/securecall" version) == "securecall $VERSION ("*static* ]]; }
 check "the static program runs and says its version" static
 
 # The package.
