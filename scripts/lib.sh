@@ -10,11 +10,14 @@ failed=0
 pass() { echo "PASS  $*"; }
 fail() { echo "FAIL  $*"; failed=1; }
 
-# check WHAT COMMAND...: a PASS or FAIL line by how COMMAND ends.
+# check WHAT COMMAND...: a PASS or FAIL line by how COMMAND ends, with the seconds if it
+# took many.
 check() {
-	local what=$1
+	local what=$1 began=$SECONDS took=
 	shift
-	if "$@"; then pass "$what"; else fail "$what"; fi
+	if "$@"; then set -- pass; else set -- fail; fi
+	if ((SECONDS - began >= 10)); then took=" ($((SECONDS - began)) s)"; fi
+	"$1" "$what$took"
 }
 
 # has COMMAND...: are they all here?

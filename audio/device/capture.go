@@ -24,8 +24,10 @@ const (
 	// apart is how long a device is silent between what it delivers at once, in
 	// however many pieces.
 	apart = 3 * time.Millisecond
-	// steady is how many deliveries in a row show what always waits for the next.
-	steady = 25
+	// steady is how many deliveries in a row show what always waits for the next, in the
+	// first second, before there are words; later it takes so many times as many, since a gap
+	// in what is said is worse.
+	steady, steadier = 10, 25
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
 	worthwhile = audio.SampleRate / 250
 	// longest is the longest piece that a device delivers at once.
@@ -47,6 +49,7 @@ type capture struct {
 	buf    [unread + longest]int16
 	n      int       // of buf
 	pushed time.Time // when the device last gave sound
+	began  time.Time // when the first frame was asked for
 	least  int       // of buf, what waited before each of the last deliveries
 	seen   int       // deliveries since least was begun
 
@@ -67,17 +70,15 @@ func (c *capture) push(raw []byte) {
 	c.mu.Lock()
 	now := time.Now()
 	if now.Sub(c.pushed) >= apart {
-		c.catchUp()
+		c.catchUp(now)
+		c.keep(unread) // what comes at once, after a pause of the machine, has had no reader yet
 	}
 	c.pushed = now
-	if over := c.n - unread; over > 0 {
-		copy(c.buf[:], c.buf[over:c.n])
-		c.n = unread
-	}
 	if over := len(raw) - 2*longest; over > 0 {
 		raw = raw[over:]
 		c.n = 0 // what came before it is older still
 	}
+	c.keep(len(c.buf) - len(raw)/2)
 	for ; len(raw) >= 2; raw = raw[2:] {
 		c.buf[c.n] = int16(binary.LittleEndian.Uint16(raw))
 		c.n++
@@ -91,7 +92,7 @@ func (c *capture) push(raw []byte) {
 func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n, c.seen = 0, 0
+	c.n, c.seen, c.began = 0, 0, time.Now()
 }
 
 // ReadFrame gives silence while a device is still being switched on, which may
@@ -142,6 +143,13 @@ func (c *capture) take(f audio.Frame) bool {
 	return true
 }
 
+// keep drops all but the newest samples.
+func (c *capture) keep(samples int) {
+	if over := c.n - samples; over > 0 {
+		c.drop(over)
+	}
+}
+
 func (c *capture) drop(samples int) {
 	copy(c.buf[:], c.buf[samples:c.n])
 	c.n -= samples
@@ -150,11 +158,15 @@ func (c *capture) drop(samples int) {
 // catchUp drops what has waited for each of the last deliveries, since it did not
 // fill a frame: where a device's first piece was a short one, all sound would be heard
 // that much later for ever. It is told before each.
-func (c *capture) catchUp() {
+func (c *capture) catchUp(now time.Time) {
 	if c.seen == 0 || c.n < c.least {
 		c.least = c.n
 	}
-	if c.seen++; c.seen < steady {
+	enough := steady
+	if !c.began.IsZero() && now.Sub(c.began) > time.Second {
+		enough *= steadier
+	}
+	if c.seen++; c.seen < enough {
 		return
 	}
 	c.seen = 0

@@ -64,23 +64,65 @@ func TestCaptureCatchesUp(t *testing.T) {
 // What nobody has read is dropped, oldest first.
 func TestCaptureDropsTheOldest(t *testing.T) {
 	for _, piece := range []int{1, 80, 160, 441, longest, longest + 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCapture("default")
+			last := int16(0)
+			for range 2*(unread+longest)/piece + 3 {
+				time.Sleep(apart)
+				last = pushCount(c, last, piece)
+			}
+			if most := unread + min(piece, longest); c.n > most {
+				t.Errorf("pieces of %d: %d samples wait", piece, c.n)
+			}
+			checkCount(t, c, last)
+		})
+	}
+}
+
+// What a machine that stood still for a moment delivers at once, in pieces, is all there:
+// its reader stood still too, and what is dropped is missing to the echo canceller.
+func TestCaptureKeepsALump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		c := newCapture("default")
-		pcm := make([]int16, piece)
 		last := int16(0)
-		for range 2*(unread+longest)/piece + 3 {
-			for i := range pcm {
-				last++
-				pcm[i] = last
-			}
-			c.push(littleEndian(pcm))
+		for range 10 {
+			last = pushCount(c, last, audio.FrameSamples)
 		}
-		if most := unread + min(piece, longest); c.n > most {
-			t.Errorf("pieces of %d: %d samples wait", piece, c.n)
+		if c.n != 10*audio.FrameSamples {
+			t.Errorf("%d samples of 1600 are left", c.n)
 		}
-		for i, x := range c.buf[:c.n] {
-			if want := last - int16(c.n-1-i); x != want {
-				t.Fatalf("pieces of %d: sample %d of %d is %d, want %d", piece, i, c.n, x, want)
-			}
+		for range 10 {
+			last = pushCount(c, last, audio.FrameSamples)
+		}
+		checkCount(t, c, last)
+		if c.n != len(c.buf) {
+			t.Errorf("%d samples wait", c.n)
+		}
+		time.Sleep(apart)
+		last = pushCount(c, last, audio.FrameSamples)
+		checkCount(t, c, last)
+		if c.n != unread+audio.FrameSamples {
+			t.Errorf("%d samples wait, although they had a reader", c.n)
+		}
+	})
+}
+
+// pushCount pushes n samples that count on from last.
+func pushCount(c *capture, last int16, n int) int16 {
+	pcm := make([]int16, n)
+	for i := range pcm {
+		last++
+		pcm[i] = last
+	}
+	c.push(littleEndian(pcm))
+	return last
+}
+
+func checkCount(t *testing.T, c *capture, last int16) {
+	t.Helper()
+	for i, x := range c.buf[:c.n] {
+		if want := last - int16(c.n-1-i); x != want {
+			t.Fatalf("sample %d of %d is %d, want %d", i, c.n, x, want)
 		}
 	}
 }

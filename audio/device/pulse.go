@@ -178,8 +178,15 @@ func (s *pulseSink) wanted(octets int) {
 	if s.room < s.octets {
 		s.asked = time.Now()
 	}
-	s.room = min(s.room+octets, pulseMost)
+	s.room += octets
+	lost := s.room > pulseMost
+	s.room = min(s.room, pulseMost)
 	s.mu.Unlock()
+	if lost {
+		// It has gone on for that long without us. What we do not give it is asked for
+		// only once: rather than be late by it for ever, begin anew.
+		s.end.lose(errStalled)
+	}
 	wake(s.more)
 }
 
@@ -231,7 +238,9 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 		case <-s.end.lost:
 			return s.end.err
 		case <-s.timer.C:
-			return &Error{Spec: s.spec, Err: errStalled, Hint: lostHint}
+			if !s.hasRoom() { // we may be what stood still
+				return &Error{Spec: s.spec, Err: errStalled, Hint: lostHint}
+			}
 		}
 	}
 	if d := s.early(); d > 0 {
@@ -263,10 +272,12 @@ func (s *pulseSink) skip() error {
 	now := time.Now()
 	away := !s.wrote.IsZero() && now.Sub(s.wrote) >= asleep
 	s.wrote = now
-	if !away {
+	s.mu.Lock()
+	// Where we were what stood still, the server's word comes a moment later.
+	if away = away || s.room >= 2*audio.Samples(asleep); !away {
+		s.mu.Unlock()
 		return nil
 	}
-	s.mu.Lock()
 	missed := max(0, s.room/s.octets-2) * s.octets
 	s.room -= missed
 	s.mu.Unlock()

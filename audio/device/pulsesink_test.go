@@ -138,7 +138,7 @@ func FuzzTakeSound(f *testing.F) {
 		if len(message) < pulseHeader {
 			return
 		}
-		c, s := newCapture("x"), &pulseSink{octets: 2 * audio.FrameSamples, more: make(chan struct{}, 1)}
+		c, s := newCapture("x"), &pulseSink{octets: 2 * audio.FrameSamples, end: newEnding("x"), more: make(chan struct{}, 1)}
 		conn := &pulseConn{handlers: handlers{data: c.push, want: s.wanted, dry: s.ranDry}}
 		for range 3 {
 			if !conn.takeSound(message) {

@@ -14,6 +14,7 @@ const (
 	// is a pause.
 	pauseRatio = 1000
 	pausePower = 1 << 10
+	aloud      = 10                     // 10 dB more than the background is speech
 	piece      = audio.FrameSamples / 2 // level is judged in pieces of 10 ms
 
 	overtureSettled = audio.SampleRate / 5  // samples, as long as nothing but silence has come
@@ -25,7 +26,8 @@ const (
 
 // adjuster decides when the speech is stretched or shrunk.
 type adjuster struct {
-	spoken    bool  // something was louder than a pause
+	spoken    bool  // something was louder than a pause, and than what is always there
+	quietest  int64 // mean square of the softest piece so far
 	loudest   int64 // mean square of the loudest frames, slowly forgotten
 	calm      int   // samples since the delay last had to grow
 	wanted    int   // samples for which it has been to be shorter
@@ -87,7 +89,14 @@ func (a *adjuster) hear(pcm []int16) (pause bool) {
 			power += int64(s) * int64(s)
 		}
 		power /= piece
-		a.spoken = a.spoken || power > pausePower
+		if !a.spoken {
+			if a.quietest == 0 || power < a.quietest {
+				a.quietest = max(1, power)
+			}
+			if a.spoken = power > max(pausePower, aloud*a.quietest); a.spoken {
+				a.calm = 0
+			}
+		}
 		a.loudest = max(power, a.loudest-a.loudest>>11) // half of it in 14 s
 		pause = pause && power <= max(pausePower, a.loudest/pauseRatio)
 	}

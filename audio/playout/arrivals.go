@@ -82,13 +82,13 @@ func (a *arrivals) add(now time.Duration, lag, came int, silent bool) {
 
 // keep is for how long the oldest is remembered.
 func (a *arrivals) keep() time.Duration {
-	switch {
-	case a.times[a.index(0)] >= overture:
-		return longest
-	case a.silent:
+	switch first := a.times[a.index(0)]; {
+	case a.silent && first < overture:
 		return overture
+	case a.silent, first < overture:
+		return shortest
 	}
-	return shortest
+	return longest
 }
 
 // marginal is how shortly before it is needed a packet may come and yet count as if it
@@ -155,7 +155,7 @@ func (a *arrivals) weigh(low, high, held int) {
 	}
 	late := lateWorth / max(few, a.n) // for one packet
 	if a.silent {
-		late = high // delay costs nothing yet
+		late *= 4 // delay costs nothing yet; but one packet that was very late says little
 	}
 	best := cheapest(&top, late, ceiling)
 	if best > held && !a.silent && price(&top, held, late, ceiling) < price(&top, best, late, ceiling)+moveWorth {
@@ -174,7 +174,7 @@ func (a *arrivals) clamp(delay, low, ceiling int) int {
 	if more := a.mean + low - floor; low > 0 && more > 0 {
 		floor += (more + a.frame - 1) / a.frame * a.frame
 	}
-	return max(floor, min(ceiling, delay))
+	return min(ceiling, max(floor, delay))
 }
 
 // cheapest is the lag at which delay and what is late for it cost least; late
@@ -262,4 +262,4 @@ func (a *arrivals) rebase(slowest, n int) {
 }
 
 // clear forgets them all.
-func (a *arrivals) clear() { a.at, a.n = 0, 0 }
+func (a *arrivals) clear() { a.at, a.n, a.mean, a.most = 0, 0, 0, 0 }

@@ -54,7 +54,7 @@ func TestDoesNotAllocate(t *testing.T) {
 		}
 	}
 	b, step := feed(func(b *Buffer, i int) {
-		b.Recover(time.Unix(0, 0), uint32(i+3)*audio.FrameSamples, 0, audio.PCMA, make([]byte, audio.FrameSamples)[:100])
+		b.Recover(time.Unix(0, 0), uint32(i+3)*audio.FrameSamples, audio.FrameSamples, audio.PCMA, make([]byte, audio.FrameSamples)[:100])
 	})
 	if n := testing.AllocsPerRun(2000, step); n != 0 {
 		t.Errorf("with copies: %.1f allocations a frame", n)

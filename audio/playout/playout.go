@@ -51,9 +51,10 @@ const (
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
 	catching = 10                     // Pops over which what was held back then may come in a lump
 
-	farthest  = 5 * audio.FrameSamples // behind their packets that copies are waited for
-	patience  = 3                      // packets from far away that take the stream up anew there,
-	farSpread = 30 * time.Millisecond  // if they come over so long a time
+	spare     = 3 * audio.SampleRate / 1000 // samples that a copy is in time, on average
+	farthest  = 5 * audio.FrameSamples      // behind their packets that copies are waited for
+	patience  = 3                           // packets from far away that take the stream up anew there,
+	farSpread = 30 * time.Millisecond       // if they come over so long a time
 
 	leisure  = 8                      // Pops after which the delay is weighed anew
 	splinter = audio.SampleRate / 400 // sound shorter than this inside a gap is not worth taking
@@ -103,9 +104,10 @@ type Buffer struct {
 type arrival struct {
 	at        time.Time
 	timestamp uint32
-	lag       int // of the next Pop
-	n         int // samples
-	back      int // how far behind its packet a copy is, samples; 0: it is none
+	lag       int  // of the next Pop
+	n         int  // samples
+	back      int  // how far behind its packet a copy is, samples; 0: it is none
+	raised    bool // it counts as if it had come after the Pop
 }
 
 // New returns an empty buffer.
@@ -180,30 +182,37 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 // Recover hands in a redundant copy of what was sent in an earlier packet (RFC
 // 2198), which came at now, in a packet that is back samples later. It fills what has
 // not come and touches nothing else. Where it fills something, the copy's arrival is
-// that packet's. The delay is long enough for copies from the first one on, and
-// for as long as they come: it would have to change with the first loss that they
-// make good, in the middle of a word.
+// that packet's. The delay is long enough for copies of the packet before from the
+// first one on, and for as long as they come: it would have to change with the first
+// loss that they make good, in the middle of a word. For older ones it is once one of
+// them has filled something: at 1 % of loss hardly any ever does.
 func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.Law, payload []byte) {
-	if len(payload) == 0 || len(payload) > maxPayload {
+	if len(payload) == 0 || len(payload) > maxPayload || back <= 0 || back > farthest {
 		return
 	}
 	b.elapse(now, false)
-	if back = max(1, min(back, farthest)); back >= b.copied {
-		b.copied, b.copiedTil = back, now.Add(longest)
-	}
 	if !b.begun || !b.near(timestamp, len(payload)) {
 		return
 	}
 	pcm := b.decoded[:len(payload)]
 	law.Decode(pcm, payload)
-	if b.ring.fill(timestamp, pcm) > 0 {
+	filled := b.ring.fill(timestamp, pcm) > 0
+	if back == b.copied || back > b.copied && (filled || back <= b.frame) {
+		b.copied, b.copiedTil = back, now.Add(longest)
+	}
+	if filled {
 		b.note(now, timestamp, len(payload), back)
 	}
 }
 
-// low is the delay to aim for at least, on average. A frame of it, where there is one,
-// does for copies of the packet before.
-func (b *Buffer) low() int { return min(b.max, b.min+max(0, b.copied-b.frame)) }
+// low is the delay to aim for at least, on average: copies have to be in time too, with
+// a little to spare, or the delay would grow in mid-word once some were late.
+func (b *Buffer) low() int {
+	if b.copied == 0 {
+		return b.min
+	}
+	return min(b.max, max(b.min, b.copied+spare))
+}
 
 // near tells whether n samples from timestamp on may be played or may have
 // been played a moment ago.
@@ -243,7 +252,7 @@ func (b *Buffer) note(now time.Time, timestamp uint32, n, back int) {
 	if b.waiting == len(b.pending) {
 		b.settle(now)
 	}
-	b.pending[b.waiting] = arrival{now, timestamp, int(int32(b.clock - timestamp)), n, back}
+	b.pending[b.waiting] = arrival{at: now, timestamp: timestamp, lag: int(int32(b.clock - timestamp)), n: n, back: back}
 	b.waiting++
 }
 
@@ -298,7 +307,7 @@ func (b *Buffer) Pop(now time.Time, f audio.Frame) bool {
 	}
 	for i := range b.pending[:b.waiting] {
 		if p := &b.pending[i]; now.Sub(p.at) < b.arrivals.marginal() {
-			p.lag += b.frame
+			p.lag, p.raised = p.lag+b.frame, true
 		}
 	}
 	b.settle(now)

@@ -1,6 +1,7 @@
 package playout
 
 import (
+	"math"
 	"time"
 
 	"securecall/audio"
@@ -20,9 +21,8 @@ func (b *Buffer) settle(now time.Time) {
 			if b.astray(p.lag) {
 				continue
 			}
-			waited := now.Sub(p.at)
-			came := p.lag - audio.Samples(waited) - p.back
-			if waited < b.arrivals.marginal() {
+			came := p.lag - audio.Samples(now.Sub(p.at)) - p.back
+			if p.raised {
 				came -= b.frame
 			}
 			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
@@ -98,9 +98,10 @@ func (b *Buffer) catchesUp(now time.Time, came []arrival) bool {
 // it was taken up anew, so is half of what jitter had asked for: where in the
 // jitter its first packet was nobody knows.
 func (b *Buffer) settleFresh(came []arrival) {
-	least, most := came[0].lag, came[0].lag
+	least, most := math.MaxInt, math.MinInt
 	for _, p := range came {
-		least, most = min(least, p.lag), max(most, p.lag)
+		lag := p.lag - p.back // low has room for copies
+		least, most = min(least, lag), max(most, lag)
 	}
 	if b.returning > 0 {
 		most = least

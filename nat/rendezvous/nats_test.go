@@ -1,6 +1,7 @@
-//go:build linux
+//go:build linux && !fuzzing
 
-// Linux alone: vet on every platform would else build a whole NATS server for each.
+// Linux alone, and not where the tests are fuzzed: else a whole NATS server would be
+// compiled for each platform that is vetted, and once more with the marks of fuzzing.
 
 package rendezvous
 
