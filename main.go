@@ -34,8 +34,11 @@ func main() {
 		cli.Devices(),
 		cli.Doctor(),
 		cli.Rendezvous(),
+		cli.Completion(),
+		cli.Man(),
 		cli.Version(),
 		cli.Help(),
+		cli.Complete(),
 	))
 }
 

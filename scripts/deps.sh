@@ -24,6 +24,9 @@ tshark              tshark                                     recorded calls
 strace              strace                                     services
 systemd             systemd-analyze                            services
 dpkg-dev            dpkg-shlibdeps                             the Debian package
+groff-base          groff                                      the manual page
+zsh                 zsh                                        completions
+fish                fish                                       completions
 shellcheck          shellcheck                                 make check
 "
 

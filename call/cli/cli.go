@@ -27,7 +27,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		Usage:                 "encrypted calls from a terminal",
 		Commands:              commands,
 		Flags:                 []ucli.Flag{ucli.HelpFlag},
-		CustomAppHelpTemplate: appHelp,
+		CustomAppHelpTemplate: appHelp + statusHelp(),
 		Writer:                os.Stdout,
 		ErrWriter:             os.Stderr,
 		OnUsageError:          explainUsage,
@@ -36,7 +36,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	}
 	for _, c := range commands {
 		c.HideHelpCommand = true
-		c.Flags = append(c.Flags, ucli.HelpFlag)
+		c.Flags = grouped(append(c.Flags, ucli.HelpFlag))
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
 	}
@@ -127,7 +127,7 @@ func noCommand(c *ucli.Context) error {
 
 func unknownCommand(c *ucli.Context, name string) error {
 	var names []string
-	for _, known := range c.App.Commands {
+	for _, known := range c.App.VisibleCommands() {
 		names = append(names, known.Names()...)
 	}
 	return usagef(didYouMean("", name, names)+"securecall help lists the commands", "there is no command %q", printable(name))
@@ -174,8 +174,17 @@ func didYouMean(dashes, typed string, names []string) string {
 	return "did you mean " + dashes + best + "? "
 }
 
-// nearest is the name that typed is like, or nothing.
+// nearest is the only name that typed begins, or the one that it is like, or nothing.
 func nearest(typed string, names []string) string {
+	var begun []string
+	for _, n := range names {
+		if len(typed) > 1 && strings.HasPrefix(n, typed) {
+			begun = append(begun, n)
+		}
+	}
+	if len(begun) == 1 {
+		return begun[0]
+	}
 	best, least := "", 3
 	for _, n := range names {
 		if d := editDistance(typed, n); len(n) > 1 && d < least && d < len(n) {
