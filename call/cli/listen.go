@@ -90,6 +90,9 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.manager, err = meetManager(); err != nil {
+		return p.fail(err)
+	}
 	q := newQueue()
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
@@ -112,10 +115,13 @@ func listen(c *ucli.Context) error {
 	if err := s.records.check(); err != nil {
 		return p.fail(err)
 	}
+	if err := s.checkSockets(p.manager); err != nil {
+		return p.fail(err)
+	}
 	if s.via != nil {
 		return p.run(c.Context, meet.NewListener(s.config(q, p.tty != nil), s.meeting()), q)
 	}
-	path, err := nat.Listen(c.Context, s.bind)
+	path, err := s.listenPath(c.Context, p.manager)
 	if err != nil {
 		return p.fail(err)
 	}

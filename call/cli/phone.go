@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"securecall/call"
+	"securecall/call/cli/service"
 )
 
 // An endpoint is what makes or takes calls: a *call.Endpoint, or one of package meet.
@@ -41,6 +42,9 @@ type phone struct {
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
+
+	manager *service.Manager // who has started us; nil: nobody
+	waits   bool             // and was told that calls are waited for
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -126,6 +130,9 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 	defer tick.Stop()
 	resized, stop := windowChanges()
 	defer stop()
+	beats, rest := p.beats()
+	defer rest()
+	defer p.manager.StopsWith(ctx)()
 	for {
 		if p.screen.pace() != pace {
 			pace = p.screen.pace()
@@ -149,6 +156,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		case now := <-tick.C:
 			p.screen.meters(e)
 			p.screen.tick(now)
+		case <-beats:
+			p.beat(ctx, e)
 		case ended := <-done:
 			p.show(q.take())
 			p.awaitHooks(e)
@@ -178,6 +187,7 @@ func (p *phone) show(items []item) {
 		}
 		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
+		p.ready(i.e)
 	}
 	if p.stdout.err != nil {
 		p.failed = true

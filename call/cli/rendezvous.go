@@ -221,7 +221,16 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 }
 
 func runRendezvous(c *ucli.Context) error {
+	open := &openMeeting{c: c, typed: typedFlags(c)}
 	m, err := readMeeting(c)
+	if err != nil {
+		return err
+	}
+	open.now.Store(m)
+	if open.manager, err = meetManager(); err != nil {
+		return err
+	}
+	meet, packets, listeners, err := m.sockets(open.manager)
 	if err != nil {
 		return err
 	}
@@ -229,9 +238,9 @@ func runRendezvous(c *ucli.Context) error {
 		runtime.SetDefaultGOMAXPROCS() // main has asked for what suits a call
 	}
 	ctx := c.Context
-	l, err := listenTCP(ctx, m.bind)
+	l, err := m.listen(ctx, meet)
 	if err != nil {
-		return &portError{nat.NewBindError("TCP", m.bind, err), "--bind"}
+		return err
 	}
 	defer l.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -249,20 +258,25 @@ func runRendezvous(c *ucli.Context) error {
 	var r *relay.Server
 	if m.turn {
 		r, err = relay.Start(ctx, relay.Settings{
-			Bind: m.turnBind, Public: m.public, Private: m.private, Limits: m.limits.Turn, Log: log, LogAddresses: m.verbose,
+			Bind: m.turnBind, Packets: packets, Listeners: listeners, Public: m.public, Private: m.private, Limits: m.limits.Turn, Log: log, LogAddresses: m.verbose,
 		})
+		if errors.Is(err, relay.ErrPassed) {
+			return usagef("securecall-rendezvous-turn.socket shows how: one of UDP and one of TCP for each family, at one port", "the sockets named turn: %v", err)
+		}
 		if err != nil {
 			return &portError{nat.NewBindError("UDP and TCP", m.turnBind, err), "--turn-bind"}
 		}
 		defer r.Close()
 	}
-	settings.Relays = func() []rendezvous.Relay { return m.relays(r) }
+	settings.Relays = func() []rendezvous.Relay { return open.relays(r) }
 	server, err := rendezvous.NewServer(settings)
 	if err != nil {
 		return err
 	}
 	m.announce(c, l.Addr(), r)
-	err = server.Serve(ctx, l, m.tls)
+	defer open.rereading()()
+	defer open.ready(ctx)()
+	err = server.Serve(ctx, open.beating(l, server), open.tls())
 	if ctx.Err() != nil {
 		m.talk(c, "the meeting point is closed")
 	}
