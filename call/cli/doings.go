@@ -84,6 +84,8 @@ func either(on bool, begin, end call.Command) call.Command {
 // lacking says why a key of ours does nothing at this moment.
 func (s *screen) lacking(key byte) {
 	switch {
+	case s.hooked && (key == 'a' || key == 'd'):
+		s.say(s.ask, "the command of --on-incoming decides about calls")
 	case key == 'a' || key == 'd':
 		s.say(s.ask, "nothing rings here: there is nothing to answer or to decline")
 	case key == 'v':

@@ -20,6 +20,9 @@ func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, ke
 	}
 	s := p.screen
 	secured := s.current != 0 && (s.talking || s.ringing || s.sas != "")
+	if p.crowd != nil && key != keyInterrupt && key != 'q' {
+		return // of which of the calls would it be?
+	}
 	switch {
 	case s.typing != nil && key != keyInterrupt:
 		s.edit(key)
