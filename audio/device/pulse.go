@@ -30,6 +30,7 @@ const (
 	pulseMost = 4 * audio.SampleRate
 
 	asleep   = 200 * time.Millisecond // as audio/playout: a speaker that has not asked for so long
+	mostLent = 2                      // frames that a server gets unasked
 	settling = 50                     // frames, in which a stream that was just opened may run dry
 	often    = 3                      // times, since each may: other programs, a machine that was asleep
 )
@@ -121,6 +122,7 @@ type pulseSink struct {
 	room    int           // octets that the server has asked for
 	asked   time.Time     // when that became a frame
 	hold    time.Duration // after which it is written
+	lent    int           // frames that it was given unasked
 	played  int           // frames
 	dry     int           // times that the server has run dry of late,
 	lastDry int           // and the frames played by the last of them
@@ -228,9 +230,9 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 		s.end.lose(err)
 		return s.end.err
 	}
-	s.timer.Reset(stall)
+	s.timer.Reset(s.patience())
 	defer s.timer.Stop()
-	for !s.hasRoom() {
+	for begun := time.Now(); !s.hasRoom(); {
 		select {
 		case <-s.more:
 		case <-s.end.closed:
@@ -238,7 +240,12 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 		case <-s.end.lost:
 			return s.end.err
 		case <-s.timer.C:
-			if !s.hasRoom() { // we may be what stood still
+			switch {
+			case s.hasRoom(): // we are what stood still
+			case s.lend():
+			case time.Since(begun) < stall:
+				s.timer.Reset(stall)
+			default:
 				return &Error{Spec: s.spec, Err: errStalled, Hint: lostHint}
 			}
 		}
@@ -289,6 +296,30 @@ func (s *pulseSink) skip() error {
 		}
 	}
 	return nil
+}
+
+// patience is for how long a server may ask for nothing. One that has just begun, and
+// wants more at once than it says (PipeWire, whose graph runs in steps of 1024 samples),
+// waits for that as we wait for it.
+func (s *pulseSink) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.played < settling && s.lent < mostLent {
+		return 3 * audio.Duration(s.octets/2)
+	}
+	return stall
+}
+
+// lend has such a server get a frame for good that it has not asked for.
+func (s *pulseSink) lend() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.played >= settling || s.lent >= mostLent {
+		return false
+	}
+	s.lent++
+	s.room += s.octets
+	return true
 }
 
 // early is for how long the next frame need not be written yet.

@@ -59,6 +59,7 @@ func TestPulseSinkAfterASleep(t *testing.T) {
 			for i := range f {
 				f[i] = 1 << 10
 			}
+			s.lent = mostLent
 			s.wanted(2 * s.octets)
 			if err := s.WriteFrame(f); err != nil {
 				t.Fatal(err)
@@ -77,6 +78,34 @@ func TestPulseSinkAfterASleep(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that wants more at once than it has asked for, and so asks no more, gets
+// some frames unasked; then it counts as one that has stopped.
+func TestPulseSinkLends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestSink()
+		defer s.Close()
+		f := make(audio.Frame, audio.FrameSamples)
+		s.wanted(s.octets * 3 / 2)
+		begin := time.Now()
+		for n := range mostLent {
+			if err := s.WriteFrame(f); err != nil {
+				t.Fatalf("frame %d: %v", n, err)
+			}
+		}
+		if took := time.Since(begin); took < mostLent*3*audio.FrameDuration || took > mostLent*4*audio.FrameDuration {
+			t.Errorf("%d frames were lent in %v", mostLent, took)
+		}
+		time.AfterFunc(audio.FrameDuration, func() { s.wanted(s.octets) }) // what it got is not owed
+		if err := s.WriteFrame(f); err != nil {
+			t.Fatal(err)
+		}
+		begin = time.Now()
+		if err := s.WriteFrame(f); err == nil || time.Since(begin) < stall {
+			t.Errorf("a server that asks for nothing: %v after %v", err, time.Since(begin))
+		}
+	})
 }
 
 // newTestSink is a sink of a server that says nothing, and what it was sent so far.
