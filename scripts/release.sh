@@ -128,7 +128,10 @@ program() {
 		cp "$work/help/securecall.1" "$work/$name"
 		cp "$work"/help/securecall.{bash,zsh,fish} "$work/$name/completion"
 	fi
-	[[ $2 != linux ]] || cp -r packaging "$work/$name/systemd"
+	if [[ $2 == linux ]]; then
+		mkdir "$work/$name/systemd"
+		cp packaging/*.service packaging/*.socket "$work/$name/systemd"
+	fi
 	tarball "$name"
 	report "$name.tar.gz" "$work/$name/$file"
 }
