@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := build
 .PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust release test-release service attempts nodes pressure \
-	bench bench-kit bench-call bench-rendezvous fuzz soak vuln clean help
+	bench bench-kit bench-call bench-calls bench-rendezvous fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
 	@scripts/build.sh
@@ -81,6 +81,9 @@ bench-kit: build ## delay, speech and processor time beside Linphone and baresip
 
 bench-call: static ## dial to secured, start-up, and what a call of a minute costs
 	@scripts/bench/call.sh
+
+bench-calls: static ## CALLS (100) calls at once to one listener on one processor
+	go run ./scripts/bench/calls -calls $(or $(CALLS),100)
 
 bench-rendezvous: ## 10,000 listeners at one meeting point, and 1,000 codes a minute
 	go run ./scripts/bench/rendezvous

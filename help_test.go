@@ -136,7 +136,7 @@ while IFS= read -r line; do
 	read -ra COMP_WORDS <<<"$line"
 	[[ $line != *' ' ]] || COMP_WORDS+=('')
 	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-	_securecall
+	_securecall securecall "${COMP_WORDS[COMP_CWORD]}"
 	for word in "${COMPREPLY[@]}"; do printf '%s\t%s\n' "$line" "$word"; done
 done`,
 	"zsh": `
@@ -258,7 +258,7 @@ func TestCompletion(t *testing.T) {
 		"securecall dial --require v":                    "verified",
 		"securecall dial x --require c":                  "continuity code",
 		"securecall dial --require=v":                    "--require=verified",
-		"securecall dial --cipher AES3,":                 "AES3,AES3 AES3,AES1",
+		"securecall dial --cipher AES3,":                 "AES3,AES1",
 		"securecall dial --sas=B256,B3":                  "--sas=B256,B32",
 		"securecall dial --echo-cancel o":                "on off",
 		"securecall listen --accept ":                    "ask known all",

@@ -34,6 +34,7 @@ func main() {
 		cli.Devices(),
 		cli.Doctor(),
 		cli.Rendezvous(),
+		cli.Config(),
 		cli.Completion(),
 		cli.Man(),
 		cli.Version(),

@@ -71,8 +71,7 @@ func manEnvironment(app *ucli.App) []described {
 func manPage(app *ucli.App) string {
 	var r roff
 	r.macro("TH", "SECURECALL", "1", "", "securecall "+version, "User Commands")
-	r.macro("nh") // neither words of a command line nor lines of it are to be torn or stretched
-	r.macro("ad", "l")
+	r.b.WriteString(".ad l\n") // lines of a command are not to be stretched
 	r.macro("SH", "NAME")
 	r.line(app.Name + " - " + app.Usage)
 	r.macro("SH", "SYNOPSIS")

@@ -37,9 +37,9 @@ securecall rendezvous --no-tls --bind 127.0.0.1:8080`,
 a word (docs/rendezvous.md). Nothing is written to disk; the certificate is read again
 when its files change. Behind a proxy on this machine, --no-tls leaves TLS to that.
 
-A file for --config is TOML. It has the settings below under their own names, but -q and
--v, and the limits on what one person, or all of them, may have: docs/rendezvous.md
-("Settings in a file") has all of it. What stands on the command line wins.`,
+A file for --config is TOML. It has the settings below under their own names, and the
+limits on what one person, or all of them, may have: docs/rendezvous.md ("Settings in a
+file") has all of it. What stands on the command line or in the environment wins.`,
 		Flags: []ucli.Flag{
 			&ucli.StringFlag{Name: "bind", Usage: "where people meet, `ADDR[:PORT]`, TCP", DefaultText: "[::]:443, both families"},
 			&ucli.StringFlag{Name: "turn-bind", Usage: "where STUN and TURN are, `ADDR[:PORT]`, UDP and TCP; or none", DefaultText: "[::]:3478, both families"},
@@ -85,20 +85,19 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	m := &meeting{
 		bind:     netip.AddrPortFrom(netip.IPv6Unspecified(), meetingPort),
 		turnBind: netip.AddrPortFrom(netip.IPv6Unspecified(), turnPort),
-		limits:   defaultLimits(),
-		quiet:    c.Bool("q"),
-		verbose:  c.Bool("v"),
+		limits:   configuredOf(c).limits,
 	}
 	if c.Args().Present() {
 		return nil, usagef("securecall help rendezvous shows what it takes", "rendezvous takes no argument, and got %q", printable(c.Args().First()))
-	}
-	if m.quiet && m.verbose {
-		return nil, usagef("leave one of them out", "-q and -v contradict each other")
 	}
 	if c.IsSet("config") {
 		if err := readSettingsFile(c, c.String("config"), map[string]any{"limits": &m.limits}); err != nil {
 			return nil, err
 		}
+	}
+	m.quiet, m.verbose = c.Bool("q"), c.Bool("v")
+	if m.quiet && m.verbose {
+		return nil, usagef("leave one of them out", "-q and -v contradict each other")
 	}
 	m.turn, m.private = c.String("turn-bind") != "none", c.Bool("turn-private")
 	var err error

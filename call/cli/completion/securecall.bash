@@ -2,27 +2,26 @@
 
 _securecall() {
 	local choices=() ask='' files='' list=''
-	local words=() n=-1 i gap piece word head='' rest=${COMP_LINE:0:COMP_POINT}
+	local words=() n=-1 i gap piece word head rest=${COMP_LINE:0:COMP_POINT}
 	local at='' flag='' cur prefix='' quote=''
 	COMPREPLY=()
 
-	# The words as they were typed: bash has cut them at = and : too, and replaces
-	# only the last piece, without $head.
+	# The words as they were typed: bash has cut them at = and : too.
 	for ((i = 0; i <= COMP_CWORD; i++)); do
 		gap=${rest%%[![:space:]]*}
 		rest=${rest#"$gap"}
 		piece=${COMP_WORDS[i]}
 		((i < COMP_CWORD)) || piece=$rest
 		if ((i > 0)) && [[ -z $gap ]]; then
-			head=${words[n]}
 			words[n]+=$piece
 		else
-			head=''
 			words[++n]=$piece
 		fi
 		rest=${rest#"$piece"}
 	done
-	if [[ -n $head && $piece != *[!=:@]* ]]; then head=${words[n]}; fi
+	# What bash will not replace: all but its own idea of the last word.
+	cur=${words[n]} head=
+	if [[ $cur == *"$2" ]]; then head=${cur%"$2"}; fi
 
 	# Where we are.
 	for ((i = 1; i < n; i++)); do
@@ -32,7 +31,7 @@ _securecall() {
 		elif [[ $word == -*=* ]]; then
 			continue
 		elif [[ $word == -?* ]]; then
-			if _securecall_place "$at $word"; then flag=$word; fi
+			if _securecall_place "${at%% *} $word"; then flag=$word; fi
 		elif [[ -z $at ]]; then
 			at=$word
 		elif [[ $at == *' '* ]]; then
@@ -41,14 +40,13 @@ _securecall() {
 			at+=" $word"
 		fi
 	done
-	cur=${words[n]}
 	if [[ -n $flag ]]; then
-		at+=" $flag"
+		at="${at%% *} $flag"
 	elif [[ $cur == -*=* ]]; then
 		prefix=${cur%%=*}= cur=${cur#*=}
-		at+=" ${prefix%=}"
+		at="${at%% *} ${prefix%=}"
 	elif [[ $cur == -* ]]; then
-		at+=' -'
+		at="${at%% *} -"
 	fi
 	_securecall_place "$at" || return 0
 
@@ -74,12 +72,13 @@ _securecall() {
 	esac
 	for word in "${choices[@]}"; do
 		[[ $word == "$cur"* ]] || continue
+		[[ -z $list || ,${prefix#*=} != *",$word,"* ]] || continue # it is in the list already
 		case $quote in
 		\") [[ $word != *[\"\\\$\`!]* ]] || continue ;;
 		\') [[ $word != *\'* ]] || continue ;;
 		*) printf -v word %q "$word" ;;
 		esac
-		word=$prefix$word
+		word=$prefix$quote$word
 		if [[ $word == "$head"* ]]; then COMPREPLY+=("${word#"$head"}"); fi
 	done
 }

@@ -5,6 +5,7 @@ function __securecall
 	set -l ask ''
 	set -l files ''
 	set -l list ''
+	set -l command ''
 	set -l at ''
 	set -l flag ''
 	set -l prefix ''
@@ -20,10 +21,11 @@ function __securecall
 		else if string match -qr '^-.*=' -- $word
 			continue
 		else if string match -qr '^-.' -- $word
-			if __securecall_place "$at $word"
+			if __securecall_place "$command $word"
 				set flag $word
 			end
 		else if test -z "$at"
+			set command $word
 			set at $word
 		else if string match -q '* *' -- $at
 			set at "$at *"
@@ -32,18 +34,21 @@ function __securecall
 		end
 	end
 	if test -n "$flag"
-		set at "$at $flag"
+		set at "$command $flag"
 	else if string match -qr '^-.*=' -- $cur
 		set prefix (string replace -r '=.*' '=' -- $cur)
-		set at "$at "(string replace -r '=.*' '' -- $cur)
+		set at "$command "(string replace -r '=.*' '' -- $cur)
 		set cur (string replace -r '^[^=]*=' '' -- $cur)
 	else if string match -q -- '-*' $cur
-		set at "$at -"
+		set at "$command -"
 	end
 	__securecall_place "$at"; or return
 
 	if test -n "$list"
 		set prefix "$prefix"(string replace -r '[^,]*$' '' -- "$cur")
+		for word in (string split , -- $cur)[1..-2] # which are in the list already
+			set -l at (contains -i -- $word $choices); and set -e choices[$at]
+		end
 	end
 	if test -n "$ask"
 		command $program __complete $ask 2>/dev/null | while read -l word

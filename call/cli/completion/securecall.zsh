@@ -15,7 +15,7 @@ _securecall() {
 		elif [[ $word == -*=* ]]; then
 			continue
 		elif [[ $word == -?* ]]; then
-			if _securecall_place "$at $word"; then flag=$word; fi
+			if _securecall_place "${at%% *} $word"; then flag=$word; fi
 		elif [[ -z $at ]]; then
 			at=$word
 		elif [[ $at == *' '* ]]; then
@@ -25,18 +25,20 @@ _securecall() {
 		fi
 	done
 	if [[ -n $flag ]]; then
-		at+=" $flag"
+		at="${at%% *} $flag"
 	elif [[ $PREFIX == -*=* ]]; then
-		at+=" ${PREFIX%%=*}"
+		at="${at%% *} ${PREFIX%%=*}"
 		compset -P 1 '*='
 	elif [[ $PREFIX == -* ]]; then
-		at+=' -'
+		at="${at%% *} -"
 	fi
 	_securecall_place "$at" || return 1
 
-	local -a more
+	local -a more taken
 	if [[ -n $list ]]; then
 		compset -P '*,'
+		taken=(${(s:,:)IPREFIX#*=})
+		choices=(${choices:|taken}) # without what is in the list already
 		more=(-S '')
 	fi
 	local found=1
