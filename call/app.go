@@ -39,6 +39,9 @@ const (
 	wordChallenge word = 0x30 // tokenSize octets, to be said back
 	wordResponse  word = 0x31 // those octets
 	wordFollows   word = 0x32 // its sender answers challenges, and goes where its peer goes
+
+	wordText      word = 0x40 // a line that a person has typed
+	wordRecording word = 0x41 // 1: its sender records, 0: no longer
 )
 
 // A message is one thing said through call control.

@@ -42,8 +42,15 @@ type Config struct {
 	Duration    time.Duration // end the call that long after Answered; zero: never
 	HangupAtEOF bool          // end the call when Mic returned io.EOF and all was played out
 
+	// Recorder opens something new to record a call to; nil: none can be. It may take its
+	// time. RecordAtOnce records from the answer on, RecordUntold those too who cannot be
+	// told that they are.
+	Recorder                   func() (Recorder, error)
+	RecordAtOnce, RecordUntold bool
+
 	AcceptAll bool // a listener answers by itself
 	Once      bool // a listener ends after its first call
+	MaxCalls  int  // a listener has so many at once, and tells further callers that it is busy; 1 if zero
 
 	// Cache is what is remembered from call to call, and holds our ZID. nil:
 	// nothing is remembered, and the ZID is a new one.
@@ -93,6 +100,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
+	c.MaxCalls = max(1, c.MaxCalls)
 	if c.Client == "" {
 		c.Client = clientPrefix
 	}
@@ -119,10 +127,15 @@ type Command int
 const (
 	Answer Command = iota
 	Decline
+	Busy // decline, and let the other side hear that we are in another call
 	Hangup
 	Mute
 	Unmute
 	BeginVerify // the SAS is being compared by voice: the microphone is open
 	EndVerify
 	AcceptRisk // speak although the keys have changed
+	Hold       // neither the microphone is sent nor the peer played
+	Unhold
+	Record // what is said and heard, once the peer has heard of it
+	EndRecord
 )

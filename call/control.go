@@ -10,6 +10,11 @@ import (
 const (
 	controlFirst  = 100 * time.Millisecond
 	controlGiveUp = 10 * time.Second
+
+	// What one packet says at most, in octets, so that it crosses every path; what
+	// has no room in it follows when that has arrived.
+	maxSaid    = 900
+	saidHeader = 7 // of a message: number, word, length
 )
 
 // control is one side's reliable exchange of call-control messages: each is
@@ -19,6 +24,9 @@ type control struct {
 	unsaid []pending // ours, not acknowledged, in order
 	wait   time.Duration
 	again  time.Time // when to resend; zero: nothing to resend
+	heard  uint32    // number of the last that the peer has acknowledged
+	gaveUp int       // lines of text that were not acknowledged in time
+	cut    bool      // the last packet had no room for all of them
 
 	taken uint32 // number of the peer's last message that was taken
 	owed  bool   // the peer waits for an acknowledgement
@@ -54,10 +62,19 @@ func (c *control) due(now time.Time) bool {
 // take is the content of the next APP packet; it counts as sent.
 func (c *control) take(now time.Time) appData {
 	for len(c.unsaid) > 0 && now.Sub(c.unsaid[0].since) >= controlGiveUp {
+		if c.unsaid[0].word == wordText {
+			c.gaveUp++
+		}
 		c.unsaid = c.unsaid[1:]
 	}
 	d := appData{ack: c.taken}
+	size := 0
+	c.cut = false
 	for _, p := range c.unsaid {
+		size += saidHeader + len(p.body)
+		if c.cut = size > maxSaid; c.cut {
+			break
+		}
 		d.messages = append(d.messages, p.message)
 	}
 	c.owed = false
@@ -77,7 +94,9 @@ func (c *control) take(now time.Time) appData {
 func (c *control) hear(d appData) []message {
 	for len(c.unsaid) > 0 && c.unsaid[0].number <= d.ack {
 		c.unsaid = c.unsaid[1:]
+		c.owed = c.owed || c.cut // what had no room has it now
 	}
+	c.heard = max(c.heard, min(d.ack, c.last))
 	if len(c.unsaid) == 0 {
 		c.again = time.Time{}
 	}
@@ -94,4 +113,14 @@ func (c *control) hear(d appData) []message {
 		}
 	}
 	return fresh
+}
+
+// waiting is how many messages of a kind have not been acknowledged.
+func (c *control) waiting(w word) (n int) {
+	for _, p := range c.unsaid {
+		if p.word == w {
+			n++
+		}
+	}
+	return n
 }

@@ -62,6 +62,7 @@ const (
 	timerDrain                 // after the microphone's end
 	timerBye                   // the next BYE
 	timerPath                  // a challenge to an address is to be sent again, or was not answered
+	timerTape                  // the peer should have heard that it is recorded; then, whether that goes on
 	timers
 )
 
@@ -113,13 +114,17 @@ type core struct {
 	greetedAt time.Time
 	foreign   bool // something that is not ZRTP came
 
-	media   *media // nil until keys are there
-	roam    roaming
-	kind    string // of path, as told
-	control control
-	copies  redundancy
-	spoke   bool        // the peer has said something through call control
-	admit   func() bool // asks for the listener's slot; nil: a dialler
+	media       *media // nil until keys are there
+	roam        roaming
+	kind        string // of path, as told
+	control     control
+	copies      redundancy
+	tape        tape
+	peerRecords bool // as the peer says
+	texts       bucket
+	unrecords   bucket
+	spoke       bool        // the peer has said something through call control
+	admit       func() bool // asks for the listener's slot; nil: a dialler
 
 	phase    phase
 	at       [timers]time.Time
@@ -170,6 +175,8 @@ func newCallee(conf *Config, zid wire.ZID, path source, remote netip.AddrPort) (
 func newCore(c *core) (*core, error) {
 	conf := c.conf
 	var err error
+	c.texts = bucket{rate: textRate, burst: textRate}
+	c.unrecords = bucket{rate: unrecordRate, burst: unrecordBurst}
 	if c.cname, err = newCNAME(conf.Rand); err != nil {
 		return nil, err
 	}
@@ -359,6 +366,8 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerPath:
 		c.probe(now)
 		c.challenge(now)
+	case timerTape:
+		c.watchTape(now, true)
 	}
 }
 

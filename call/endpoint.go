@@ -36,14 +36,20 @@ type Endpoint struct {
 	// routes is read by the reader for each packet and replaced by control.
 	routes atomic.Pointer[routes]
 	strays bucket // packets that the reader tries from where nobody is known to be
-	drops  drops
+	// sounding is set by control and read by whoever asks for Levels.
+	sounding atomic.Pointer[sounding]
+	drops    drops
 
 	// Owned by control.
 	zid      wire.ZID          // this run's, where nothing is remembered
 	known    map[wire.ZID]bool // peers, for Config.KnownOnly
 	knownAt  time.Time
 	calls    []*running // in the order of their beginning
-	slot     *running   // the one call that was admitted
+	admitted []*running // of them, those that are calls and no longer strangers' attempts
+	index    map[route]*running
+	schedule schedule
+	endings  bool // a call has ended since the last sweep
+	full     bool // somebody was told busy since the last call ended
 	lastID   int
 	refused  map[netip.AddrPort]bool // of whom Refused was told
 	stopping bool                    // the context was cancelled
@@ -67,6 +73,9 @@ type order struct {
 	// Of a comparison of the SAS:
 	how, typed string
 	reply      chan<- Comparison // nil: no comparison
+	// Of Say and Press:
+	act  func(now time.Time, c *core) error
+	told chan<- error // nil: neither
 }
 
 // NewDialer prepares a call to somebody who may be at any of peers, the most
@@ -112,6 +121,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		lastID:   c.EarlierCalls,
 		strays:   bucket{rate: strayRate, burst: strayBurst},
 		refused:  map[netip.AddrPort]bool{},
+		index:    map[route]*running{},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
 	e.routes.Store(&routes{})
@@ -153,7 +163,7 @@ func (e *Endpoint) lastWords() {
 }
 
 // Do carries out c for the call numbered id; 0 means the one that rings or
-// runs. It may be called from any goroutine and does not wait; what makes no
+// runs, of several the latest. It may be called from any goroutine and does not wait; what makes no
 // sense at this moment is ignored.
 func (e *Endpoint) Do(id int, c Command) {
 	select {
@@ -228,7 +238,7 @@ func (e *Endpoint) dial() (err error) {
 		}
 	}
 	e.number(r)
-	e.calls, e.slot = []*running{r}, r
+	e.calls, e.admitted = []*running{r}, []*running{r}
 	now := time.Now()
 	c.start(now)
 	e.settle(now, r)

@@ -95,6 +95,10 @@ type Answered struct{ Mutual bool } // nobody had to answer: both had dialled
 // Muted: our microphone is closed (silence is sent), or open again.
 type Muted struct{ On bool }
 
+// Held: the call is held, and neither our microphone is sent nor the peer played; or it
+// goes on.
+type Held struct{ On bool }
+
 // Stats comes every 5 s and with Ended.
 type Stats struct {
 	RTT          time.Duration // 0: not known yet
@@ -150,6 +154,7 @@ func (Incoming) Name() string    { return "incoming" }
 func (Ringing) Name() string     { return "ringing" }
 func (Answered) Name() string    { return "answered" }
 func (Muted) Name() string       { return "muted" }
+func (Held) Name() string        { return "held" }
 func (Stats) Name() string       { return "stats" }
 func (DeviceState) Name() string { return "device" }
 func (Fault) Name() string       { return "error" }

@@ -14,6 +14,7 @@ import (
 	pion "github.com/pion/srtp/v2"
 
 	"securecall/audio"
+	"securecall/audio/dtmf"
 	"securecall/audio/red"
 	"securecall/audio/speech"
 )
@@ -253,6 +254,25 @@ var bads = []bad{
 		}
 		h.next(b, inRED)
 	}},
+	{name: "keys", rate: 1, soon: time.Second, send: func(h *hostile, i int) {
+		e := dtmf.Event{Code: uint8(i), End: i%5 == 0, Duration: uint16(i * 80)}
+		h.next(e.Append(nil), func(x *rtp.Header) {
+			x.PayloadType = dtmf.PayloadType
+			x.Timestamp -= uint32(i % 7 * 80)
+		})
+	}},
+	{name: "keys beside sound", rate: 1, soon: 500 * time.Millisecond, send: func(h *hostile, i int) {
+		var blocks []red.Block
+		for n := range uint32(red.MaxBlocks) {
+			event := dtmf.Event{Code: uint8(i), Duration: uint16(n * 80)}.Append(nil)
+			blocks = append(blocks, red.Block{Type: dtmf.PayloadType, Offset: n * uint32(i%2000), Payload: event[:i%5]})
+		}
+		b, err := red.Append(nil, blocks, uint8(audio.PCMU), octets160[:80])
+		if err != nil {
+			h.tb.Fatal(err)
+		}
+		h.next(b, inRED)
+	}},
 	{name: "silence", rate: 1, soon: 500 * time.Millisecond, send: func(h *hostile, _ int) {
 		h.next(bytes.Repeat([]byte{0xff}, 80))
 	}},
@@ -431,6 +451,8 @@ func FuzzHostileMedia(f *testing.F) {
 	f.Add([]byte{0, 40, 1, 0x80, 0, 0, 0, 0, 160, 1, 2, 3})
 	f.Add([]byte("a longer story, of packets that jump about: some held back, some twice, some with extensions"))
 	f.Add(bytes.Repeat([]byte{1, 2, 3, 0x90, 121, 0, 1, 0, 30, 0x80, 2, 0x80, 160, 0, 9}, 9))
+	f.Add(bytes.Repeat([]byte{0, 0, 1, 0, dtmf.PayloadType, 0, 0, 40, 4, 5, 0x80, 0, 160}, 20))
+	f.Add(bytes.Repeat([]byte{0, 40, 1, 0, redPayload, 0, 0, 40, 0xa9, 0x80 | dtmf.PayloadType, 2, 0x80, 4, 0, 11, 10, 3, 0x20}, 9))
 	f.Add(bytes.Repeat([]byte{0, 0, 200, 0xbf, 8, 0xff, 0, 0, 255, 7}, 20))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		h := newHostile(t)

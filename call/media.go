@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtp"
 
 	"securecall/audio"
+	"securecall/audio/dtmf"
 	"securecall/audio/playout"
 	"securecall/audio/red"
 	"securecall/crypto/srtp"
@@ -29,6 +30,7 @@ type media struct {
 	muted atomic.Bool
 	// guarded: the keys are in doubt and nobody has settled it (trust.go).
 	guarded atomic.Bool
+	held    atomic.Bool  // neither our microphone is sent nor the peer played
 	heard   atomic.Int64 // when the last valid packet came: ns since begun; 0: none yet
 	sent    atomic.Uint64
 	octets  atomic.Uint64
@@ -39,6 +41,10 @@ type media struct {
 	redundant atomic.Bool
 	// at is where the peer is, by control.
 	at atomic.Pointer[place]
+
+	recorder     atomic.Pointer[slot] // by control; nil: nothing is recorded
+	said, played meter                // by capture and by playout
+	keys         keys
 
 	// Capture goroutine.
 	out    rtp.Header
@@ -57,6 +63,8 @@ type media struct {
 	losses    losses
 	received  uint64
 	length    int // samples in the last packet; ours, until there is one
+	sounded   sounded
+	pressed   pressed
 }
 
 // leastDelay is what packets wait on average where the network does not ask for
@@ -80,12 +88,14 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, frame int, ssrc uin
 			SSRC:           ssrc,
 			Marker:         true, // the first packet of the talk spurt (RFC 3551, Section 4.1)
 		},
-		frame:  frame,
-		past:   newHistory(law, frame),
-		length: frame,
-		packet: make([]byte, 0, maxDatagram),
-		plain:  make([]byte, 0, maxDatagram),
-		buffer: playout.New(playout.Config{Min: leastDelay, Frame: frame}),
+		frame:   frame,
+		past:    newHistory(law, frame),
+		keys:    keys{Sender: dtmf.NewSender(frame)},
+		pressed: pressed{rate: bucket{rate: keyRate, burst: dtmf.Most}},
+		length:  frame,
+		packet:  make([]byte, 0, maxDatagram),
+		plain:   make([]byte, 0, maxDatagram),
+		buffer:  playout.New(playout.Config{Min: leastDelay, Frame: frame}),
 	}
 }
 
@@ -93,20 +103,32 @@ func newMedia(now time.Time, s *srtp.Session, law audio.Law, frame int, ssrc uin
 // closed: rate and size stay the same whatever is said, and for as long as the
 // scheme of redundancy does. The packet is valid until the next call.
 func (m *media) pack(now time.Time, f audio.Frame) ([]byte, error) {
-	if m.muted.Load() || m.guarded.Load() {
+	s := unpackScheme(m.scheme.Load())
+	key, pressed := m.key(now, s)
+	alone := pressed && s.payload == 0
+	if alone || m.muted.Load() || m.guarded.Load() || m.held.Load() {
 		f = silence[:m.frame]
 	}
 	m.law.Encode(m.past.next(), f)
-	var payload []byte
-	m.out.PayloadType, payload = m.past.payload(m.law, unpackScheme(m.scheme.Load()))
+	m.said.add(f)
+	if r := m.recorder.Load(); r != nil {
+		r.Said(f)
+	}
+	at := m.out.Timestamp
+	payload := m.load(s, key, pressed)
 	var err error
 	m.packet, err = m.srtp.AppendRTP(m.packet[:0], &m.out, payload)
+	m.out.Timestamp, m.out.Padding = at, false
 	if err != nil {
 		return nil, err
 	}
-	m.clock.Store(uint64(now.Sub(m.begun).Milliseconds())<<32 | uint64(m.out.Timestamp))
+	m.clock.Store(uint64(now.Sub(m.begun).Milliseconds())<<32 | uint64(at))
 	m.sent.Add(1)
-	m.octets.Add(uint64(len(payload)))
+	size := len(payload)
+	if alone {
+		size = dtmf.Size // without padding (RFC 3550, Section 6.4.1)
+	}
+	m.octets.Add(uint64(size))
 	m.out.Marker = false
 	m.out.SequenceNumber++
 	m.out.Timestamp += uint32(m.frame)
@@ -156,13 +178,20 @@ func (m *media) take(now time.Time, payload []byte) {
 			return
 		}
 	}
+	if payloadType == dtmf.PayloadType {
+		m.takeKey(now, payload)
+		return
+	}
 	law, ok := lawOf(payloadType)
 	if !ok {
 		m.drops.add(dropPayload)
 		return
 	}
 	m.received++
-	m.length = len(payload)
+	if len(earlier) == 0 || earlier[0].Type != dtmf.PayloadType { // it makes the sound shorter
+		m.length = len(payload)
+	}
+	m.sounded = sounded{true, m.in.SequenceNumber, m.in.Timestamp}
 	m.reception.time(m.in.Timestamp, uint32(now.Sub(m.begun).Microseconds()*(audio.SampleRate/1000)/1000))
 	p := playout.Packet{
 		Seq:       m.in.SequenceNumber,
@@ -177,6 +206,8 @@ func (m *media) take(now time.Time, payload []byte) {
 	for _, b := range earlier {
 		if law, ok := lawOf(b.Type); ok {
 			m.buffer.Recover(now, m.in.Timestamp-b.Offset, int(b.Offset), law, b.Payload)
+		} else if b.Type == dtmf.PayloadType {
+			m.takeKeyBlock(now, b)
 		}
 	}
 }
@@ -190,8 +221,15 @@ func lawOf(payloadType uint8) (law audio.Law, ok bool) {
 // play fills f with the next frame to be heard.
 func (m *media) play(now time.Time, f audio.Frame) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.buffer.Pop(now, f)
+	m.mu.Unlock()
+	if m.held.Load() {
+		clear(f)
+	}
+	m.played.add(f)
+	if r := m.recorder.Load(); r != nil {
+		r.Heard(f)
+	}
 }
 
 // hears notes that a valid packet has come. It counts from begun, so that a
@@ -220,11 +258,12 @@ const (
 	dropThrottled             // not sent: an unproven address had its share
 	dropBehind                // control could not keep up
 	dropUnsent                // the system refused to send it
+	dropFlood                 // more text or keys than anybody types: what was in the datagram, not the datagram
 	dropKinds
 )
 
 var dropNames = [dropKinds]string{
-	"foreign", "stun", "stranger", "auth", "replay", "malformed", "payload", "throttled", "behind", "unsent",
+	"foreign", "stun", "stranger", "auth", "replay", "malformed", "payload", "throttled", "behind", "unsent", "flood",
 }
 
 // drops counts datagrams by cause, from any goroutine.

@@ -319,6 +319,12 @@ func (c *core) begin(now time.Time, mutual bool) {
 	}
 	c.tookPlace()
 	c.tell(Answered{Mutual: mutual})
+	if c.heeds() {
+		c.media.keys.cover(now.Add(coverTime))
+	}
+	if c.conf.RecordAtOnce {
+		c.record()
+	}
 }
 
 // drain ends the call once what the microphone gave has been heard.
@@ -332,6 +338,13 @@ func (c *core) drain(now time.Time) {
 func (c *core) decline(now time.Time) {
 	if c.phase == ringing && !c.caller {
 		c.leave(now, ReasonDeclined, wordDeclined, nil)
+	}
+}
+
+// busy is the callee's not now.
+func (c *core) busy(now time.Time) {
+	if c.phase == ringing && !c.caller {
+		c.leave(now, ReasonBusy, wordBusy, nil)
 	}
 }
 
@@ -382,6 +395,7 @@ func (c *core) finish(now time.Time, r Reason, err error) {
 	if c.phase >= leaving {
 		return
 	}
+	c.closeTape(nil)
 	c.result.Reason, c.result.Err = r, err
 	if !c.answered.IsZero() {
 		c.result.Duration = now.Sub(c.answered)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"securecall/audio"
+	"securecall/audio/dtmf"
 	"securecall/audio/red"
 )
 
@@ -169,7 +170,8 @@ type history struct {
 	frame  int // samples of a packet
 	sound  [1 + maxCopies][audio.FrameSamples]byte
 	last   int // the newest of sound
-	blocks [maxCopies]red.Block
+	blocks [1 + maxCopies]red.Block
+	event  [dtmf.Size]byte
 	packed [(1 + maxCopies) * (audio.FrameSamples + 4)]byte
 }
 
@@ -187,21 +189,28 @@ func (h *history) next() []byte {
 	return h.sound[h.last][:h.frame]
 }
 
-// payload is the newest sound with its copies, and the payload type of that.
+// payload is the newest sound with its copies, and the payload type of that. A peer that
+// takes redundancy gets its format without copies too: so the header of a packet with the
+// event of a key is that of any other.
 func (h *history) payload(law audio.Law, s scheme) (payloadType uint8, payload []byte) {
+	return h.redundant(law, s, h.blocks[:0], 0)
+}
+
+// redundant has blocks in front, and the oldest sound lacks so many octets.
+func (h *history) redundant(law audio.Law, s scheme, blocks []red.Block, lacks int) (payloadType uint8, payload []byte) {
 	newest := h.sound[h.last][:h.frame]
-	blocks := h.blocks[:0]
+	if s.payload == 0 {
+		return uint8(law), newest
+	}
 	for back := int(s.copies); back > 0; back-- {
 		blocks = append(blocks, red.Block{
 			Type:    uint8(law),
-			Offset:  uint32(back * h.frame),
-			Payload: h.sound[(h.last-back+len(h.sound))%len(h.sound)][:h.frame],
+			Offset:  uint32(back*h.frame - lacks),
+			Payload: h.sound[(h.last-back+len(h.sound))%len(h.sound)][lacks:h.frame],
 		})
+		lacks = 0
 	}
-	if len(blocks) == 0 {
-		return uint8(law), newest
-	}
-	packed, err := red.Append(h.packed[:0], blocks, uint8(law), newest)
+	packed, err := red.Append(h.packed[:0], blocks, uint8(law), newest[:h.frame-lacks])
 	if err != nil {
 		return uint8(law), newest // no offset or length here can be too large
 	}

@@ -41,6 +41,7 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	packets = append(packets, more...)
 	if c.ours() {
 		data := c.control.take(now).append(nil)
+		c.tellUnheard()
 		packets = append(packets, &rtcp.ApplicationDefined{SSRC: c.ssrc, Name: appName, Data: data})
 	}
 	if bye {
@@ -173,6 +174,7 @@ func (c *core) receiveApp(now time.Time, p *rtcp.ApplicationDefined) {
 	for _, m := range c.control.hear(d) {
 		c.hear(now, m)
 	}
+	c.watchTape(now, false)
 }
 
 // hear acts on one call-control message of the peer. What does not fit the
@@ -184,6 +186,12 @@ func (c *core) hear(now time.Time, m message) {
 		return
 	case wordFollows, wordChallenge, wordResponse:
 		c.hearOfPlace(now, m)
+		return
+	case wordText:
+		c.hearText(now, m.body)
+		return
+	case wordRecording:
+		c.hearRecording(now, m.body)
 		return
 	}
 	if c.alarmed(now, m) {

@@ -14,14 +14,15 @@ import (
 
 // A note is what the other goroutines tell control.
 type note struct {
-	kind  noteKind
-	run   *running
-	media *media
-	ends  ends
-	from  netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
-	size  int            // and its bytes
-	which string         // mic, speaker
-	err   error
+	kind     noteKind
+	run      *running
+	media    *media
+	ends     ends
+	from     netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
+	size     int            // and its bytes
+	recorder Recorder       // that was opened, unless err
+	which    string         // mic, speaker
+	err      error
 }
 
 type noteKind int
@@ -34,6 +35,9 @@ const (
 	noteEOF                       // the microphone's file or pipe has ended
 	noteDevice                    // a device was lost, or (no err) is back; the call goes on
 	noteLost                      // a device was lost, or (no which) the stream cannot go on
+	noteKeys                      // the peer has pressed keys
+	noteTape                      // a Recorder is open, or err
+	noteTapeLost                  // closing one has failed
 	noteDone                      // one of the call's goroutines has ended
 )
 
@@ -66,6 +70,10 @@ type running struct {
 	quiet    bool // and were told to stop
 	workers  int  // goroutines that have not told noteDone
 	stop     atomic.Bool
+
+	due time.Time // when it wants its Tick,
+	row int       // and where it stands in the schedule
+	way route     // how it is found in the index
 }
 
 func (r *running) busy() bool { return r.opening || r.workers > 0 }
@@ -137,22 +145,25 @@ func (e *Endpoint) heed(now time.Time, n note) {
 		if !n.from.IsValid() && len(e.peers) > 0 {
 			n.from = e.peers[0]
 		}
-		if r = e.slot; r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
+		if r = e.call(0); r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
 			return
 		}
 		e.refused[n.from] = true
 		r.core.tell(Refused{Addr: n.from})
-	case noteHeard, noteElsewhere:
+	case noteHeard, noteElsewhere, noteKeys:
 		i := slices.IndexFunc(e.calls, func(r *running) bool { return r.core.media == n.media })
 		if i < 0 {
 			return
 		}
 		r = e.calls[i]
-		if n.kind == noteElsewhere {
+		switch n.kind {
+		case noteElsewhere:
 			r.core.elsewhere(now, n.from, n.size)
-			break
+		case noteKeys:
+			r.core.tellKeys()
+		default:
+			r.core.heardMedia(now)
 		}
-		r.core.heardMedia(now)
 	case noteOpened:
 		r.opening = false
 		switch {
@@ -180,6 +191,10 @@ func (e *Endpoint) heed(now time.Time, n note) {
 			r.core.tell(DeviceState{Which: n.which, State: "lost", Err: n.err})
 		}
 		r.core.leave(now, reasonOf(n.err), wordHangup, n.err)
+	case noteTape:
+		r.core.opened(now, n.recorder, n.err)
+	case noteTapeLost:
+		r.core.tell(Recording{Err: n.err})
 	case noteDone:
 		r.workers--
 	}
@@ -189,6 +204,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 // sound starts the goroutines of a call that was answered.
 func (e *Endpoint) sound(r *running) {
 	r.sounding = true
+	e.sounding.Store(&sounding{id: r.core.id, media: r.core.media})
 	if e.conf.Echo {
 		e.work(r, e.echo)
 		return

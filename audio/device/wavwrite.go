@@ -46,7 +46,7 @@ func createWAV(path string, o Options) (audio.Sink, error) {
 	if !s.seekable {
 		size = math.MaxUint32
 	}
-	header := wavHeader(size)
+	header := wavHeader(1, size)
 	if _, err := file.Write(header[:]); err != nil {
 		s.clock.close()
 		file.Close()
@@ -88,7 +88,7 @@ func (s *wavSink) refresh() error {
 	if !s.seekable {
 		return nil
 	}
-	header := wavHeader(s.size)
+	header := wavHeader(1, s.size)
 	if _, err := s.file.WriteAt(header[:], 0); err != nil {
 		return s.failed(err)
 	}
@@ -129,9 +129,9 @@ func takeFrame(f audio.Frame, raw []byte) {
 	}
 }
 
-// wavHeader is the header of a file of 8 kHz 16-bit mono sound, size octets of
-// it; a size beyond what the format can say means that it is not known.
-func wavHeader(size int64) [wavHeaderSize]byte {
+// wavHeader is the header of a file of 8 kHz 16-bit sound, size octets of it; a
+// size beyond what the format can say means that it is not known.
+func wavHeader(channels int, size int64) [wavHeaderSize]byte {
 	var b [wavHeaderSize]byte
 	le := binary.LittleEndian
 	copy(b[0:], "RIFF")
@@ -139,10 +139,10 @@ func wavHeader(size int64) [wavHeaderSize]byte {
 	copy(b[8:], "WAVEfmt ")
 	le.PutUint32(b[16:], 16)
 	le.PutUint16(b[20:], wavPCM)
-	le.PutUint16(b[22:], 1)
+	le.PutUint16(b[22:], uint16(channels))
 	le.PutUint32(b[24:], audio.SampleRate)
-	le.PutUint32(b[28:], 2*audio.SampleRate) // octets a second
-	le.PutUint16(b[32:], 2)
+	le.PutUint32(b[28:], uint32(2*channels*audio.SampleRate)) // octets a second
+	le.PutUint16(b[32:], uint16(2*channels))
 	le.PutUint16(b[34:], 16)
 	copy(b[36:], "data")
 	le.PutUint32(b[40:], uint32(min(size, math.MaxUint32)))

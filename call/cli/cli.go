@@ -1,6 +1,6 @@
 // Package cli is the command line: one file a command, every message that a
 // person reads in ui.go, the event lines of --json in json.go, the keys of the
-// terminal in keys.go.
+// terminal in keys.go and doings.go, its last line in status.go.
 //
 // It is the only package that prints. It does not know how a call works; it
 // opens what the flags name, hands that to a call.Endpoint, and shows what the
@@ -21,6 +21,7 @@ import (
 // Run carries out the command line args, args[0] being the program's name,
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
+	ctx, settings := withConfigured(ctx)
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",
@@ -39,10 +40,14 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		c.Flags = grouped(append(c.Flags, ucli.HelpFlag))
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
+		if takesSettings(c.Name) {
+			c.Before = configure
+		}
 	}
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"} // what many try first
 	}
+	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
 	var status exitStatus
 	switch {
@@ -51,7 +56,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	d := diagnose(err)
+	d := settings.from.explain(diagnose(err))
 	complain(os.Stderr, d)
 	return d.status
 }

@@ -62,6 +62,30 @@ func (c *current) Compare(id int, how, typed string) call.Comparison {
 	return call.Comparison{}
 }
 
+// Say is call.Endpoint's.
+func (c *current) Say(id int, text string) error {
+	if e := c.get(); e != nil {
+		return e.Say(id, text)
+	}
+	return call.ErrNoCall
+}
+
+// Press is call.Endpoint's.
+func (c *current) Press(id int, digits string) error {
+	if e := c.get(); e != nil {
+		return e.Press(id, digits)
+	}
+	return call.ErrNoCall
+}
+
+// Levels is call.Endpoint's.
+func (c *current) Levels(id int) (said, heard float64) {
+	if e := c.get(); e != nil {
+		return e.Levels(id)
+	}
+	return call.Quietest, call.Quietest
+}
+
 // BeforePanic is call.Endpoint's.
 func (c *current) BeforePanic(f func()) { c.beforePanic = f }
 

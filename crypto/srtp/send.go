@@ -18,11 +18,11 @@ import (
 // that misses the packets before the first wrap would count the rollovers one
 // short and could authenticate nothing for the whole call.
 //
-// The header needs Version 2 and the local SSRC. Padding is not offered, and
-// neither are header extensions, which SRTP leaves in the clear. A refused
-// header uses up no sequence number.
+// The header needs Version 2 and the local SSRC. With Padding the payload ends in
+// it, and its last octet says how much. Header extensions are not offered, which
+// SRTP leaves in the clear. A refused header uses up no sequence number.
 func (s *Session) AppendRTP(dst []byte, h *rtp.Header, payload []byte) ([]byte, error) {
-	if h.Version != 2 || h.Padding || h.Extension || h.PayloadType > 127 || len(h.CSRC) > 15 {
+	if h.Version != 2 || h.Padding && !padded(payload) || h.Extension || h.PayloadType > 127 || len(h.CSRC) > 15 {
 		return dst, ErrMalformed
 	}
 	if h.SSRC != s.localSSRC {
@@ -58,6 +58,13 @@ func (s *Session) AppendRTP(dst []byte, h *rtp.Header, payload []byte) ([]byte, 
 		return dst, ErrMalformed
 	}
 	return grown[:len(grown)+size], nil
+}
+
+// padded tells whether a payload can end in padding: its last octet is a "count of
+// how many padding octets should be ignored, including itself" (RFC 3550, Section 5.1).
+func padded(payload []byte) bool {
+	n := len(payload)
+	return n > 0 && payload[n-1] > 0 && int(payload[n-1]) <= n
 }
 
 // nextIndex extends a sequence number to the packet index that pion will

@@ -415,6 +415,27 @@ func TestPadding(t *testing.T) {
 	}
 }
 
+// Padding that is sent is taken off again; what says more of it than there is, or none, is
+// no padding.
+func TestPaddingSent(t *testing.T) {
+	a, b := newPair(t, "AES1", "HS80", 16)
+	h := header(1)
+	h.Padding = true
+	for _, payload := range []string{"", "keys\x00", "keys\x06", "\xff"} {
+		if got, err := a.AppendRTP(nil, h, []byte(payload)); err != ErrMalformed {
+			t.Errorf("%q: %x, %v", payload, got, err)
+		}
+	}
+	packet, err := a.AppendRTP(nil, h, []byte("keys\x00\x00\x00\x04"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got rtp.Header
+	if payload, err := b.OpenRTP(nil, packet, &got); err != nil || string(payload) != "keys" || got.PaddingSize != 4 {
+		t.Errorf("%q, %+v, %v", payload, got, err)
+	}
+}
+
 func TestMalformedOutgoing(t *testing.T) {
 	a, _ := newPair(t, "AES1", "HS80", 16)
 	for name, change := range map[string]func(*rtp.Header){
