@@ -138,7 +138,8 @@ while IFS= read -r line; do
 	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 	_securecall securecall "${COMP_WORDS[COMP_CWORD]}"
 	for word in "${COMPREPLY[@]}"; do printf '%s\t%s\n' "$line" "$word"; done
-done`,
+done
+true`,
 	"zsh": `
 setopt extendedglob rcexpandparam nullglob
 compdef() { }
@@ -156,7 +157,8 @@ while IFS= read -r line; do
 	[[ $line != *' ' ]] || words+=('')
 	CURRENT=$#words PREFIX=$words[-1]
 	_securecall
-done`,
+done
+true`,
 	"fish": `
 source $argv[1]
 function __fish_complete_path; echo "$argv[1]<default>"; end
@@ -165,7 +167,8 @@ while read -l line
 	for word in (complete -C "$line")
 		printf '%s\t%s\n' $line $word
 	end
-end`,
+end
+true`,
 }
 
 // asks are the candidates that a shell has for each line.

@@ -49,9 +49,10 @@ fi
 export SOURCE_DATE_EPOCH
 
 # build FILE GOOS GOARCH CGO_ENABLED [CC]: nothing of the environment or the folder gets in.
+# What a C compiler warns of is in the libraries of others.
 build() {
 	env -u GOFLAGS -u CGO_LDFLAGS -u CGO_CPPFLAGS -u CGO_CXXFLAGS -u GOEXPERIMENT \
-		GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" ${5:+CC="$5"} CGO_CFLAGS=-O2 \
+		GOOS="$2" GOARCH="$3" CGO_ENABLED="$4" ${5:+CC="$5"} CGO_CFLAGS="-O2 -w" \
 		GOAMD64=v1 GOARM64=v8.0 GOARM=7 GO386=sse2 \
 		go build -trimpath -buildvcs=false -mod=readonly \
 		-ldflags "-s -w -buildid= -X securecall/call/cli.version=$version" -o "$1" .
@@ -127,7 +128,10 @@ program() {
 		cp "$work/help/securecall.1" "$work/$name"
 		cp "$work"/help/securecall.{bash,zsh,fish} "$work/$name/completion"
 	fi
-	[[ $2 != linux ]] || cp -r packaging "$work/$name/systemd"
+	if [[ $2 == linux ]]; then
+		mkdir "$work/$name/systemd"
+		cp packaging/*.service packaging/*.socket "$work/$name/systemd"
+	fi
 	tarball "$name"
 	report "$name.tar.gz" "$work/$name/$file"
 }
