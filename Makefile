@@ -5,8 +5,8 @@
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build
-.PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust attempts nodes pressure \
-	bench bench-kit bench-call bench-rendezvous fuzz soak vuln clean help
+.PHONY: build static demo deps test real check lint unit interop capture narrow netns roam sound room conceal echo noise robust release test-release service attempts nodes pressure \
+	bench bench-kit bench-call bench-calls bench-rendezvous fuzz soak vuln clean help
 
 build: ## ./securecall, with the system's sound libraries where they are (the default)
 	@scripts/build.sh
@@ -82,6 +82,9 @@ bench-kit: build ## delay, speech and processor time beside Linphone and baresip
 bench-call: static ## dial to secured, start-up, and what a call of a minute costs
 	@scripts/bench/call.sh
 
+bench-calls: static ## CALLS (100) calls at once to one listener on one processor
+	go run ./scripts/bench/calls -calls $(or $(CALLS),100)
+
 bench-rendezvous: ## 10,000 listeners at one meeting point, and 1,000 codes a minute
 	go run ./scripts/bench/rendezvous
 
@@ -94,8 +97,17 @@ soak: static ## one call of SOAK (1h), with what it loses and how it grows
 vuln: ## govulncheck; needs its database, so no part of check
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
+release: ## tarballs, a Debian package and SHA256SUMS in dist/ (KINDS="linux-amd64 deb …")
+	@scripts/release.sh
+
+test-release: ## a release built twice and compared; its package installed and purged (QUICK=1)
+	@scripts/release-test.sh
+
+service: build ## the units of systemd, and calls at sockets that systemd opens
+	@scripts/service.sh
+
 clean: ## what make left here
-	rm -f securecall heard.wav bench.txt bench.old.txt
+	rm -rf securecall heard.wav bench.txt bench.old.txt dist
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile | \

@@ -34,16 +34,21 @@ func main() {
 		cli.Devices(),
 		cli.Doctor(),
 		cli.Rendezvous(),
+		cli.Config(),
+		cli.Completion(),
+		cli.Man(),
 		cli.Version(),
 		cli.Help(),
+		cli.Complete(),
 	))
 }
 
 // ending are the signals that hang up: an interrupt, a polite kill, and the
-// closing of the terminal, unless nohup said that it should not matter.
+// closing of the terminal, unless nohup said that it should not matter
+// or there is none, and the command takes that signal for another wish.
 func ending() []os.Signal {
 	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
+	if !signal.Ignored(syscall.SIGHUP) && !cli.Rereads(os.Args) {
 		s = append(s, syscall.SIGHUP)
 	}
 	return s

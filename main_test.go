@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,6 +133,15 @@ func (o *output) text() (string, <-chan struct{}) {
 	return o.buf.String(), o.more
 }
 
+// environment is our own, with settings of the script instead of ours.
+func environment(ts *testscript.TestScript) []string {
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "SECURECALL_") })
+	for _, name := range []string{"SECURECALL_CONFIG", "SECURECALL_MIC", "SECURECALL_ACCEPT", "SECURECALL_DURATION", "SECURECALL_RELAY_ONLY", "SECURECALL_JSON"} {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	return env
+}
+
 // newProcess starts securecall with args, of which the first may be <FILE. who
 // is the user, each with a state of their own.
 func newProcess(ts *testscript.TestScript, program, who string, args []string) *process {
@@ -148,12 +158,13 @@ func newProcess(ts *testscript.TestScript, program, who string, args []string) *
 		p.cmd = exec.Command(bin, args...)
 	}
 	p.cmd.Dir = ts.MkAbs(".")
-	p.cmd.Env = append(os.Environ(), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"),
-		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0", "SSL_CERT_FILE="+ts.Getenv("SSL_CERT_FILE"))
+	p.cmd.Env = append(environment(ts), "PULSE_SERVER="+ts.Getenv("PULSE_SERVER"),
+		"XDG_STATE_HOME="+ts.MkAbs(filepath.Join("state", who)), "XDG_CONFIG_HOME="+ts.MkAbs(filepath.Join("config", who)), "XDG_RUNTIME_DIR="+ts.MkAbs("run"), "GORACE=atexit_sleep_ms=0", "SSL_CERT_FILE="+ts.Getenv("SSL_CERT_FILE"))
 	p.cmd.Stderr = &p.stderr
 	r, w, err := os.Pipe()
 	ts.Check(err)
 	p.cmd.Stdout, p.pipe = w, r
+	p.cmd.Env = append(p.cmd.Env, "PATH="+ts.Getenv("PATH")) // programs of the script
 	err = p.cmd.Start()
 	w.Close()
 	ts.Check(err)
@@ -320,6 +331,7 @@ func finish(ts *testscript.TestScript, p *process, status string) {
 	stderr, _ := p.stderr.text()
 	fmt.Fprint(ts.Stdout(), stdout)
 	fmt.Fprint(ts.Stderr(), stderr)
+	conforms(ts, stdout+stderr)
 	if got := strconv.Itoa(p.cmd.ProcessState.ExitCode()); got != status {
 		ts.Fatalf("it ended with %s (%v), want %s; stdout:\n%s\nstderr:\n%s", got, p.cmd.ProcessState, status, stdout, stderr)
 	}

@@ -205,7 +205,7 @@ func TestAnswerMuteQuit(t *testing.T) {
 	bob.sees(`in the call · 0:01`) // the line is renewed
 	bob.types("m")
 	bob.sees(`\x1b\[Kmuted: the other side hears silence`)
-	bob.sees(`· muted`)
+	bob.sees(`· \x1b\[33mmuted`)
 	bob.types("m")
 	bob.sees(`not muted`)
 	bob.types("?")

@@ -50,6 +50,7 @@ type Config struct {
 
 	AcceptAll bool // a listener answers by itself
 	Once      bool // a listener ends after its first call
+	MaxCalls  int  // a listener has so many at once, and tells further callers that it is busy; 1 if zero
 
 	// Cache is what is remembered from call to call, and holds our ZID. nil:
 	// nothing is remembered, and the ZID is a new one.
@@ -99,6 +100,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
+	c.MaxCalls = max(1, c.MaxCalls)
 	if c.Client == "" {
 		c.Client = clientPrefix
 	}
@@ -125,6 +127,7 @@ type Command int
 const (
 	Answer Command = iota
 	Decline
+	Busy // decline, and let the other side hear that we are in another call
 	Hangup
 	Mute
 	Unmute

@@ -242,6 +242,11 @@ func TestHowCallsEnd(t *testing.T) {
 			func(t *testing.T, w *world) { await[Incoming](t, &w.bob); w.bob.e.Do(0, Decline) },
 			ReasonDeclined, ReasonDeclined,
 		},
+		"told busy": {
+			func(w *world) { w.bob.conf.AcceptAll = false },
+			func(t *testing.T, w *world) { await[Ringing](t, &w.alice); w.bob.e.Do(0, Busy) },
+			ReasonBusy, ReasonBusy,
+		},
 		"nobody answers": {
 			func(w *world) { w.bob.conf.AcceptAll = false },
 			nil,

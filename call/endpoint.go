@@ -45,7 +45,11 @@ type Endpoint struct {
 	known    map[wire.ZID]bool // peers, for Config.KnownOnly
 	knownAt  time.Time
 	calls    []*running // in the order of their beginning
-	slot     *running   // the one call that was admitted
+	admitted []*running // of them, those that are calls and no longer strangers' attempts
+	index    map[route]*running
+	schedule schedule
+	endings  bool // a call has ended since the last sweep
+	full     bool // somebody was told busy since the last call ended
 	lastID   int
 	refused  map[netip.AddrPort]bool // of whom Refused was told
 	stopping bool                    // the context was cancelled
@@ -117,6 +121,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		lastID:   c.EarlierCalls,
 		strays:   bucket{rate: strayRate, burst: strayBurst},
 		refused:  map[netip.AddrPort]bool{},
+		index:    map[route]*running{},
 	}
 	e.free.New = func() any { return new([maxDatagram]byte) }
 	e.routes.Store(&routes{})
@@ -158,7 +163,7 @@ func (e *Endpoint) lastWords() {
 }
 
 // Do carries out c for the call numbered id; 0 means the one that rings or
-// runs. It may be called from any goroutine and does not wait; what makes no
+// runs, of several the latest. It may be called from any goroutine and does not wait; what makes no
 // sense at this moment is ignored.
 func (e *Endpoint) Do(id int, c Command) {
 	select {
@@ -233,7 +238,7 @@ func (e *Endpoint) dial() (err error) {
 		}
 	}
 	e.number(r)
-	e.calls, e.slot = []*running{r}, r
+	e.calls, e.admitted = []*running{r}, []*running{r}
 	now := time.Now()
 	c.start(now)
 	e.settle(now, r)

@@ -3,7 +3,9 @@ package call
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"securecall/nat"
@@ -53,14 +55,18 @@ func (e *Endpoint) control(ctx context.Context) Ended {
 			e.rerouted(way)
 		case <-timer.C:
 			now := time.Now()
-			for _, r := range e.calls {
-				if d := r.core.Deadline(); !d.IsZero() && !now.Before(d) {
-					r.core.Tick(now)
-					e.settle(now, r)
+			for at := e.schedule.next(); !at.IsZero() && !now.Before(at); at = e.schedule.next() {
+				r := e.schedule[0]
+				r.core.Tick(now)
+				e.settle(now, r)
+				if !now.Before(r.due) { // what it waits for is not a matter of time
+					break
 				}
 			}
 		}
-		e.sweep()
+		if e.endings {
+			e.sweep()
+		}
 	}
 }
 
@@ -87,14 +93,10 @@ func (e *Endpoint) over() (Ended, bool) {
 
 // deadline is when the next call wants its Tick.
 func (e *Endpoint) deadline() time.Time {
-	var next time.Time
-	for _, r := range e.calls {
-		next = earlier(next, r.core.Deadline())
+	if next := e.schedule.next(); !next.IsZero() {
+		return next
 	}
-	if next.IsZero() {
-		return time.Now().Add(time.Hour)
-	}
-	return next
+	return time.Now().Add(time.Hour)
 }
 
 // take handles one datagram that is not the media of a call.
@@ -117,6 +119,11 @@ func (e *Endpoint) take(d datagram) {
 // it that these are not many.
 // A dialler has one call, and all that its peer sends belongs to it.
 func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
+	if k == kindZRTP || k == kindRTCP { // nearly always
+		if r := e.index[route{from, ssrcOf(k, b)}]; r != nil && r.core.hears(from) && r.core.peerSSRC == ssrcOf(k, b) {
+			return r
+		}
+	}
 	for _, r := range e.calls {
 		c := r.core
 		if k == kindRTCP && c.follows() && ssrcOf(k, b) == c.peerSSRC {
@@ -133,6 +140,20 @@ func (e *Endpoint) find(k kind, from netip.AddrPort, b []byte) *running {
 		}
 	}
 	return nil
+}
+
+// locate has r found by what comes from an address, under the SSRC that its peer's
+// Hello named.
+func (e *Endpoint) locate(r *running, from netip.AddrPort) {
+	e.lose(r)
+	r.way = route{from, r.core.peerSSRC}
+	e.index[r.way] = r
+}
+
+func (e *Endpoint) lose(r *running) {
+	if e.index[r.way] == r {
+		delete(e.index, r.way)
+	}
 }
 
 // settle does what follows from a step of a call: packets and events go out,
@@ -173,20 +194,42 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 	case c.phase >= leaving:
 		e.hush(r)
 	}
+	e.schedule.set(r, c.Deadline())
+	e.endings = e.endings || c.phase == ended && !r.busy()
 }
 
-// admit gives the listener's one slot to a call that has just been secured.
+// admit makes a call that has just been secured one of the listener's, if there
+// may be one more.
 func (e *Endpoint) admit(r *running) bool {
-	if e.slot != nil || e.conf.Once && e.last != nil {
+	limit := e.conf.MaxCalls
+	if e.conf.Once {
+		limit = 1
+	}
+	if len(e.admitted) >= limit || e.conf.Once && e.last != nil {
+		if !e.full && e.conf.MaxCalls > 1 {
+			e.conf.OnEvent(0, Fault{Err: fmt.Errorf("all %d calls are taken: a caller was told busy", limit), Hint: "a larger --max-calls takes more"})
+		}
+		e.full = true
 		return false
 	}
-	e.slot = r
+	e.admitted = append(e.admitted, r)
 	e.number(r)
 	return true
 }
 
+// call is the admitted call of that number; 0: the latest. nil: there is none.
+func (e *Endpoint) call(id int) *running {
+	for _, r := range slices.Backward(e.admitted) {
+		if id == 0 || r.core.id == id {
+			return r
+		}
+	}
+	return nil
+}
+
 // sweep forgets the calls that have ended.
 func (e *Endpoint) sweep() {
+	e.endings = false
 	kept := e.calls[:0]
 	for _, r := range e.calls {
 		if r.core.phase != ended || r.busy() {
@@ -194,9 +237,13 @@ func (e *Endpoint) sweep() {
 			continue
 		}
 		r.core.close()
-		if r == e.slot {
-			e.slot, e.last = nil, &r.core.result
+		e.schedule.forget(r)
+		e.lose(r)
+		if s := e.sounding.Load(); s != nil && s.media == r.core.media {
 			e.sounding.Store(nil)
+		}
+		if i := slices.Index(e.admitted, r); i >= 0 {
+			e.admitted, e.full, e.last = slices.Delete(e.admitted, i, i+1), false, &r.core.result
 			e.conf.OnEvent(r.core.id, r.core.result)
 		}
 	}
@@ -221,6 +268,7 @@ func (e *Endpoint) reroute() {
 		}
 		here := c.here()
 		known.at[route{here.addr, c.peerSSRC}] = arrival{c.media, here, true}
+		e.locate(r, here.addr)
 		if c.follows() {
 			known.of[c.peerSSRC] = c.media
 		}
@@ -230,8 +278,8 @@ func (e *Endpoint) reroute() {
 
 // obey carries out a person's command.
 func (e *Endpoint) obey(now time.Time, o order) {
-	r := e.slot
-	if r == nil || o.id != 0 && o.id != r.core.id {
+	r := e.call(o.id)
+	if r == nil {
 		if o.reply != nil {
 			o.reply <- Comparison{}
 		}
@@ -258,6 +306,8 @@ func (e *Endpoint) obey(now time.Time, o order) {
 		}
 	case Decline:
 		c.decline(now)
+	case Busy:
+		c.busy(now)
 	case Hangup:
 		c.hangup(now, ReasonInterrupted)
 	case Mute, Unmute:

@@ -341,6 +341,13 @@ func (c *core) decline(now time.Time) {
 	}
 }
 
+// busy is the callee's not now.
+func (c *core) busy(now time.Time) {
+	if c.phase == ringing && !c.caller {
+		c.leave(now, ReasonBusy, wordBusy, nil)
+	}
+}
+
 // hangup ends the call from our side; before it took place, for the reason
 // given.
 func (c *core) hangup(now time.Time, before Reason) {

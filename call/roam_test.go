@@ -47,7 +47,7 @@ func (w *world) speak() {
 func (s *side) where() (at netip.AddrPort, proven bool) {
 	s.idle(func(calls []*running) {
 		for _, r := range calls {
-			if r == s.e.slot {
+			if r == s.e.call(0) {
 				at, proven = r.core.here().addr, r.core.here().proven.Load()
 			}
 		}

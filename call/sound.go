@@ -70,6 +70,10 @@ type running struct {
 	quiet    bool // and were told to stop
 	workers  int  // goroutines that have not told noteDone
 	stop     atomic.Bool
+
+	due time.Time // when it wants its Tick,
+	row int       // and where it stands in the schedule
+	way route     // how it is found in the index
 }
 
 func (r *running) busy() bool { return r.opening || r.workers > 0 }
@@ -141,7 +145,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 		if !n.from.IsValid() && len(e.peers) > 0 {
 			n.from = e.peers[0]
 		}
-		if r = e.slot; r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
+		if r = e.call(0); r == nil || !slices.Contains(e.peers, n.from) || e.refused[n.from] || r.core.phase != agreeing {
 			return
 		}
 		e.refused[n.from] = true

@@ -68,6 +68,7 @@ func (e *Endpoint) greet(d datagram, b []byte) *running {
 	c.admit = func() bool { return e.admit(r) }
 	c.peerSSRC = p.SSRC
 	e.calls = append(e.calls, r)
+	e.locate(r, d.from)
 	c.start(d.at)
 	return r
 }

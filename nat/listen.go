@@ -31,11 +31,16 @@ func Listen(ctx context.Context, bind netip.AddrPort) (Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &listening{socket: socket, local: boundTo(socket, bind)}
-	if bind.Addr().IsUnspecified() {
-		p.origins = newOrigins(p.conn, bind.Addr().Is6())
+	return listenOn(socket, boundTo(socket, bind)), nil
+}
+
+// listenOn makes a path of a bound socket.
+func listenOn(s *socket, local netip.AddrPort) Path {
+	p := &listening{socket: s, local: local}
+	if local.Addr().IsUnspecified() {
+		p.origins = newOrigins(s.conn, local.Addr().Is6())
 	}
-	return p, nil
+	return p
 }
 
 // open binds a socket, and returns what it was bound to but for the port: an

@@ -21,6 +21,12 @@ miniupnpd-nftables  miniupnpd                                  pairs of NATs
 openssl             openssl                                    pairs of NATs
 tcpdump             tcpdump                                    recorded calls
 tshark              tshark                                     recorded calls
+strace              strace                                     services
+systemd             systemd-analyze                            services
+dpkg-dev            dpkg-shlibdeps                             the Debian package
+groff-base          groff                                      the manual page
+zsh                 zsh                                        completions
+fish                fish                                       completions
 shellcheck          shellcheck                                 make check
 "
 

@@ -118,7 +118,7 @@ func command(spec string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stderr = os.Stderr
-	ownGroup(cmd)
+	OwnGroup(cmd)
 	return cmd, nil
 }
 
@@ -154,9 +154,9 @@ func (p *program) end(grace time.Duration) error {
 		if p.exitsWithin(grace) {
 			return
 		}
-		terminate(p.cmd)
+		Terminate(p.cmd)
 		if !p.exitsWithin(notice) {
-			kill(p.cmd)
+			Kill(p.cmd)
 			<-p.exited
 		}
 	})

@@ -4,10 +4,11 @@ package device
 
 import "os/exec"
 
-// There are no process groups here.
-func ownGroup(*exec.Cmd) {}
+// OwnGroup does nothing: there are no process groups here.
+func OwnGroup(*exec.Cmd) {}
 
-// Nor is there a way to ask.
-func terminate(cmd *exec.Cmd) { kill(cmd) }
+// Terminate is Kill: there is no way to ask.
+func Terminate(cmd *exec.Cmd) { Kill(cmd) }
 
-func kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
+// Kill ends the program.
+func Kill(cmd *exec.Cmd) { _ = cmd.Process.Kill() }

@@ -1,6 +1,6 @@
 // Package cli is the command line: one file a command, every message that a
 // person reads in ui.go, the event lines of --json in json.go, the keys of the
-// terminal in keys.go.
+// terminal in keys.go and doings.go, its last line in status.go.
 //
 // It is the only package that prints. It does not know how a call works; it
 // opens what the flags name, hands that to a call.Endpoint, and shows what the
@@ -21,13 +21,14 @@ import (
 // Run carries out the command line args, args[0] being the program's name,
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
+	ctx, settings := withConfigured(ctx)
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",
 		Usage:                 "encrypted calls from a terminal",
 		Commands:              commands,
 		Flags:                 []ucli.Flag{ucli.HelpFlag},
-		CustomAppHelpTemplate: appHelp,
+		CustomAppHelpTemplate: appHelp + statusHelp(),
 		Writer:                os.Stdout,
 		ErrWriter:             os.Stderr,
 		OnUsageError:          explainUsage,
@@ -36,13 +37,17 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	}
 	for _, c := range commands {
 		c.HideHelpCommand = true
-		c.Flags = append(c.Flags, ucli.HelpFlag)
+		c.Flags = grouped(append(c.Flags, ucli.HelpFlag))
 		c.CustomHelpTemplate = commandHelp
 		c.OnUsageError = explainUsage
+		if takesSettings(c.Name) {
+			c.Before = configure
+		}
 	}
 	if len(args) == 2 && args[1] == "--version" {
 		args = []string{args[0], "version"} // what many try first
 	}
+	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
 	var status exitStatus
 	switch {
@@ -51,7 +56,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	case errors.As(err, &status):
 		return int(status)
 	}
-	d := diagnose(err)
+	d := settings.from.explain(diagnose(err))
 	complain(os.Stderr, d)
 	return d.status
 }
@@ -127,7 +132,7 @@ func noCommand(c *ucli.Context) error {
 
 func unknownCommand(c *ucli.Context, name string) error {
 	var names []string
-	for _, known := range c.App.Commands {
+	for _, known := range c.App.VisibleCommands() {
 		names = append(names, known.Names()...)
 	}
 	return usagef(didYouMean("", name, names)+"securecall help lists the commands", "there is no command %q", printable(name))
@@ -174,8 +179,17 @@ func didYouMean(dashes, typed string, names []string) string {
 	return "did you mean " + dashes + best + "? "
 }
 
-// nearest is the name that typed is like, or nothing.
+// nearest is the only name that typed begins, or the one that it is like, or nothing.
 func nearest(typed string, names []string) string {
+	var begun []string
+	for _, n := range names {
+		if len(typed) > 1 && strings.HasPrefix(n, typed) {
+			begun = append(begun, n)
+		}
+	}
+	if len(begun) == 1 {
+		return begun[0]
+	}
 	best, least := "", 3
 	for _, n := range names {
 		if d := editDistance(typed, n); len(n) > 1 && d < least && d < len(n) {

@@ -79,7 +79,7 @@ func contacts(c *ucli.Context) error {
 		switch {
 		case len(args) < a.min || len(args) > a.max:
 			return usagef(help, "contacts %s takes %s, and got %d", name, howMany(a.min, a.max), len(args))
-		case c.Bool("json") && name != "list" && name != "show":
+		case onCommandLine(c, "json") && name != "list" && name != "show":
 			return usagef(help, "contacts %s has no --json", name)
 		case c.Bool("remove") && name != "verify":
 			return usagef(help, "contacts %s has no --remove", name)

@@ -20,13 +20,16 @@ func Ctl() *ucli.Command {
 	return &ucli.Command{
 		Name:      "ctl",
 		Usage:     "talk to the listen or dial that is running here",
-		ArgsUsage: "sas | verify WORDS | answer | decline | hangup",
+		ArgsUsage: "sas | verify WORDS | answer | decline | hangup | mute [on|off] | say TEXT | stats",
 		UsageText: `securecall ctl sas
 securecall ctl verify tissue disbelief
-ssh bob securecall ctl verify $(securecall ctl sas)`,
+ssh bob securecall ctl verify $(securecall ctl sas)
+securecall ctl say "back in five minutes"`,
 		Description: `sas prints the words of the call. verify compares WORDS, as the other side reads or
 prints them, with ours: 0 if they are the same, 22 if not; three wrong answers end
-the call. Both wait up to 10 s for a call that has keys. It reaches the securecall
+the call. Both wait up to 10 s for a call that has keys. mute closes the microphone,
+mute off opens it, and either returns when it is so. say sends a line of text. stats
+prints the figures of the last 5 s as a line of JSON. ctl reaches the securecall
 of the same user, and with --state DIR the one that was started with it.`,
 		Flags: []ucli.Flag{
 			stateFlag(),
@@ -36,15 +39,20 @@ of the same user, and with --state DIR the one that was started with it.`,
 	}
 }
 
-// ctlVerbs are what ctl takes, with the least number of further words.
-var ctlVerbs = map[string]int{"sas": 0, "verify": 1, "answer": 0, "decline": 0, "hangup": 0}
+// ctlVerbs are what ctl takes, with the least and the greatest number of further words.
+var ctlVerbs = map[string][2]int{
+	"sas": {}, "verify": {1, maxWords}, "answer": {}, "decline": {}, "hangup": {},
+	"mute": {0, 1}, "say": {1, maxWords}, "stats": {},
+}
+
+const maxWords = 1 << 10 // what fits into a request is less
 
 func runCtl(c *ucli.Context) error {
 	verb := c.Args().First()
-	least, known := ctlVerbs[verb]
+	words, known := ctlVerbs[verb]
 	switch {
 	case verb == "":
-		return usagef("securecall help ctl shows what it takes", "ctl needs to know what to do: sas, verify WORDS, answer, decline or hangup")
+		return usagef("securecall help ctl shows what it takes", "ctl needs to know what to do: sas, verify WORDS, answer, decline, hangup, mute, say TEXT or stats")
 	case !known:
 		var names []string
 		for name := range ctlVerbs {
@@ -52,10 +60,12 @@ func runCtl(c *ucli.Context) error {
 		}
 		slices.Sort(names)
 		return usagef(didYouMean("", verb, names)+"securecall help ctl shows what it takes", "ctl has no %q", printable(verb))
-	case c.Args().Len()-1 < least:
+	case c.Args().Len()-1 < words[0] && verb == "say":
+		return usagef("e.g. securecall ctl say back in five minutes", "ctl say needs the text to send")
+	case c.Args().Len()-1 < words[0]:
 		return usagef("securecall ctl verify tissue disbelief", "ctl %s needs the words to compare", verb)
-	case c.Args().Len()-1 > 0 && least == 0:
-		return usagef("securecall help ctl shows what it takes", "ctl %s takes no argument, and got %q", verb, printable(c.Args().Get(1)))
+	case c.Args().Len()-1 > words[1]:
+		return usagef("securecall help ctl shows what it takes", "ctl %s takes no such argument, and got %q", verb, printable(c.Args().Get(1+words[1])))
 	}
 	dir, err := ctl.Dir(c.String("state"))
 	if err != nil {
@@ -78,6 +88,7 @@ type reachable struct {
 	id      int
 	secured call.Secured
 	ringing bool
+	talking talking
 	changed chan struct{} // closed and replaced at each change
 }
 
@@ -87,6 +98,7 @@ func newReachable() *reachable { return &reachable{changed: make(chan struct{})}
 func (r *reachable) note(id int, e call.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	news := r.talking.note(id, e)
 	switch e := e.(type) {
 	case call.Secured:
 		r.id, r.secured = id, e
@@ -100,7 +112,9 @@ func (r *reachable) note(id int, e call.Event) {
 		}
 		r.id, r.secured, r.ringing = 0, call.Secured{}, false
 	default:
-		return
+		if !news {
+			return
+		}
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -151,6 +165,10 @@ func (p *phone) serveCtl(e endpoint) (stop func()) {
 func (p *phone) obeyCtl(ctx context.Context, e endpoint, verb string, args []string) (string, error) {
 	if _, known := ctlVerbs[verb]; !known {
 		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
+	}
+	switch verb {
+	case "mute", "say", "stats":
+		return p.obeyTalk(ctx, e, verb, args)
 	}
 	if verb != "sas" && verb != "verify" {
 		// Only what is asked while keys are being agreed is worth waiting for.

@@ -36,7 +36,7 @@ securecall devices --test --speaker headset`,
 					json: c.Bool("json"), out: c.App.Writer, live: isTerminal(os.Stdout),
 				}.run()
 			}
-			if c.IsSet("mic") || c.IsSet("speaker") {
+			if onCommandLine(c, "mic") || onCommandLine(c, "speaker") {
 				return usagef("securecall devices --test tries them", "--mic and --speaker need --test here")
 			}
 			infos, err := device.List()

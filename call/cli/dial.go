@@ -64,11 +64,17 @@ func dial(c *ucli.Context) error {
 		return p.fail(err)
 	}
 	who, err := s.find(typed)
+	if who.host != "" {
+		s.direct()
+	}
 	if err == nil {
 		err = s.named(c.String("name"))
 	}
 	if err == nil {
 		err = s.checkDial(who)
+	}
+	if err == nil {
+		err = s.records.check()
 	}
 	if err != nil {
 		return p.fail(err)

@@ -39,10 +39,15 @@ type settings struct {
 	verbose       bool
 	color         bool
 	input         bool // keys and questions are allowed
+	plain         bool
+	records       *records
 	acceptAll     bool
+	hooks         hookCommands
 	once          bool
+	maxCalls      int
 	audioOnStdin  bool
 	audioOnStdout bool
+	from          origins // of what was not typed
 }
 
 // callFlags are the flags that listen and dial share, and the command's own.
@@ -74,6 +79,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		toggle("hangup-at-eof", "end the call when the mic's file, pipe or stdin has ended and been played out"),
 		&ucli.DurationFlag{Name: "duration", Usage: "end the call after `D`, e.g. 90s", DefaultText: "no end"},
 	}
+	flags = append(flags, recordFlags()...)
 	flags = append(append(flags, own...), trustFlags()...)
 	for _, c := range choices() {
 		flags = append(flags, &ucli.StringFlag{
@@ -86,6 +92,7 @@ func callFlags(bindHelp string, own ...ucli.Flag) []ucli.Flag {
 		toggle("q", "say only what must be known"),
 		toggle("v", "say more: figures, paths, versions"),
 		toggle("no-color", "no colours"),
+		toggle("plain", "whole sentences, one a line, for those who have them read aloud"),
 		toggle("no-input", "no keys, no questions"),
 	)
 }
@@ -108,7 +115,9 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		verbose:     c.Bool("v"),
 		color:       !c.Bool("no-color") && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		input:       !c.Bool("no-input"),
+		plain:       c.Bool("plain"),
 		once:        c.Bool("once"),
+		from:        configuredOf(c).from,
 	}
 	for _, name := range []string{"duration", "timeout"} {
 		if c.IsSet(name) && c.Duration(name) <= 0 {
@@ -160,6 +169,9 @@ func readSettings(c *ucli.Context) (*settings, error) {
 	if s.algorithms, err = algorithms(c); err != nil {
 		return nil, err
 	}
+	if s.records, err = readRecords(c); err != nil {
+		return nil, err
+	}
 	s.trust, err = readTrust(c)
 	return s, err
 }
@@ -189,7 +201,8 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 
 // config is what an endpoint needs to know of the flags.
 func (s *settings) config(q *queue, attended bool) call.Config {
-	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: true, Frame: audio.Samples(s.packetTime)}
+	// A kernel's timer takes a thread of ours: for one call, that it be exact.
+	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: s.maxCalls <= 1, Frame: audio.Samples(s.packetTime)}
 	return call.Config{
 		Mic:           func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
 		Speaker:       func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
@@ -209,6 +222,7 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 		HangupAtEOF: s.hangupAtEOF,
 		AcceptAll:   s.acceptAll,
 		Once:        s.once,
+		MaxCalls:    s.maxCalls,
 		Cache:       s.cache,
 		Auxiliary:   s.auxiliary,
 		Require:     s.require,
@@ -219,6 +233,10 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 		Contact:     s.contact,
 		Address:     s.address,
 		OnEvent:     q.put,
+
+		Recorder:     s.records.open,
+		RecordAtOnce: s.records.given != "",
+		RecordUntold: s.records.untold,
 	}
 }
 

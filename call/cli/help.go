@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"fmt"
+	"strings"
+
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -38,19 +41,9 @@ const (
 Commands:
 {{range .VisibleCommands}}  {{.Name}}{{"\t"}}{{.Usage}}
 {{end}}
-securecall help COMMAND shows its flags. Results go to stdout, talk to stderr.
-The exit status says how a call ended:
+securecall help COMMAND shows its flags, securecall man all of it. Results go to stdout,
+talk to stderr. The exit status says how a call ended:
 
-  0   it took place and ended normally    20  --require does not hold
-  1   a fault of ours                     21  keys changed, and nobody to decide
-  2   usage                               22  the words (SAS) are not the same
-  10  it rang, nobody answered            23  key agreement refused or failed
-  11  busy                                30  sound device: none, lost or refused
-  12  declined                            31  port or file: not permitted or possible
-  13  nothing came back, no such name     130 interrupted before a call took place
-  14  lost in mid-call
-  15  something answers, but not with ZRTP
-  16  call code wrong, used or expired    17  meeting point or relay: unreachable, refused, not trusted
 `
 	commandHelp = `securecall {{.Name}}: {{.Usage}}
 
@@ -61,7 +54,44 @@ Usage: securecall {{.Name}}{{if slice .Flags 1}} [flags]{{end}}{{if .ArgsUsage}}
 {{if .Description}}
 {{.Description}}
 {{end}}
-Flags:
-{{range .VisibleFlags}}  {{.}}
+{{$group := ""}}{{range .VisibleFlags}}{{$title := or .GetCategory $group "Flags"}}{{if ne $title $group}}{{if $group}}
+{{end}}{{$group = $title}}{{$title}}:
+{{end}}  {{.}}
 {{end}}`
 )
+
+// statuses are what the exit status says.
+var statuses = []struct {
+	code    int
+	meaning string
+}{
+	{0, "it took place and ended normally"},
+	{1, "a fault of ours"},
+	{2, "usage"},
+	{10, "it rang, nobody answered"},
+	{11, "busy"},
+	{12, "declined"},
+	{13, "nothing came back, no such name"},
+	{14, "lost in mid-call"},
+	{15, "something answers, but not with ZRTP"},
+	{16, "call code wrong, used or expired"},
+	{17, "meeting point or relay: unreachable, refused, not trusted"},
+	{20, "--require does not hold"},
+	{21, "keys changed, and nobody to decide"},
+	{22, "the words (SAS) are not the same"},
+	{23, "key agreement refused or failed"},
+	{30, "sound device: none, lost or refused"},
+	{31, "port or file: not permitted or possible"},
+	{130, "interrupted before a call took place"},
+}
+
+// statusHelp is the same in two columns.
+func statusHelp() string {
+	var b strings.Builder
+	half := len(statuses) / 2
+	for i, left := range statuses[:half] {
+		right := statuses[half+i]
+		fmt.Fprintf(&b, "  %-4d%-38s%-4d%s\n", left.code, left.meaning, right.code, right.meaning)
+	}
+	return b.String()
+}

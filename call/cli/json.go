@@ -120,6 +120,14 @@ type (
 		head
 		On bool `json:"on"`
 	}
+	jsonText struct {
+		head
+		Text string `json:"text"`
+	}
+	jsonDTMF struct {
+		head
+		Digits string `json:"digits"`
+	}
 	jsonDevice struct {
 		head
 		Which      string `json:"which"`
@@ -201,6 +209,16 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		return []any{h}
 	case call.Muted:
 		return []any{jsonOn{h, e.On}}
+	case call.Held:
+		return []any{jsonOn{h, e.On}}
+	case call.Recording:
+		return j.recording(h, e)
+	case call.PeerRecording:
+		return []any{jsonOn{h, e.On}}
+	case call.Text:
+		return []any{jsonText{h, printable(e.Text)}}
+	case call.DTMF:
+		return []any{jsonDTMF{h, printable(e.Digits)}}
 	case call.Stats:
 		return []any{jsonStats{h, newFigures(e)}}
 	case call.DeviceState:
@@ -225,6 +243,17 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		return []any{jsonError{h, d.what, d.hint}, ended}
 	}
 	return nil
+}
+
+// recording tells as well why there is none, or none any more.
+func (j *events) recording(h head, e call.Recording) []any {
+	line := jsonOn{h, e.On}
+	if e.Err == nil {
+		return []any{line}
+	}
+	h.Event = "error"
+	d := diagnose(e.Err)
+	return []any{jsonError{h, d.what, d.hint}, line}
 }
 
 // fail writes what went wrong before there was a call.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"strings"
 
 	"securecall/call"
 )
@@ -19,6 +20,9 @@ func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, ke
 	}
 	s := p.screen
 	secured := s.current != 0 && (s.talking || s.ringing || s.sas != "")
+	if p.crowd != nil && key != keyInterrupt && key != 'q' {
+		return // of which of the calls would it be?
+	}
 	switch {
 	case s.typing != nil && key != keyInterrupt:
 		s.edit(key)
@@ -36,15 +40,15 @@ func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, ke
 		e.Do(s.current, call.Answer)
 	case key == 'd' && s.ringing:
 		e.Do(s.current, call.Decline)
-	case key == 'm' && s.talking && s.muted:
-		e.Do(s.current, call.Unmute)
-	case key == 'm' && s.talking:
-		e.Do(s.current, call.Mute)
 	case key == 'q' && s.many && s.current != 0:
 		e.Do(s.current, call.Hangup)
 	case key == 'q':
 		stop()
 	case key == '?':
 		s.help()
+	case s.talking && strings.IndexByte(callKeys, key) >= 0:
+		p.doing(e, key)
+	default:
+		s.lacking(key)
 	}
 }

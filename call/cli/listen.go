@@ -22,18 +22,25 @@ func Listen() *ucli.Command {
 		Name:  "listen",
 		Usage: "wait for calls",
 		UsageText: `securecall listen
-securecall listen --accept all --echo
+securecall listen --accept all --echo --max-calls 20
 securecall listen --via meet.example
-securecall listen --accept all --once --mic none --speaker message.wav`,
+securecall listen --accept all --once --mic none --speaker message.wav
+securecall listen --on-incoming ./decide --on-ended 'sh -c "date >> calls"'`,
 		Description: `It prints what the other side types to call. A speaker that is a file is written
 anew by each call. With --via it waits at a meeting point and prints a call code, good
 for one call; no port is opened to others, and after each call there is a new code.
-Contacts find it there by its name in their contacts, without a code.`,
+Contacts find it there by its name in their contacts, without a code.
+The commands of --on-… are split at spaces, but for those between '…' or "…", and run
+without a shell (docs/scripting.md has the names of the facts). --on-incoming is asked in
+place of a person and of --accept ask or all; --accept known still keeps strangers out.`,
 		Flags: callFlags("[::]:5004, both families",
 			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
-			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, for now only 1; further callers hear busy", DefaultText: "1"},
+			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, with --echo or sound from files; further callers hear busy", DefaultText: "1"},
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
+			hookFlag("incoming", "let `CMD` decide about each call, by its exit status: 0 accept, 1 decline, 2 busy"),
+			hookFlag("secured", "run `CMD` when keys are agreed, with the facts in its environment as SECURECALL_…"),
+			hookFlag("ended", "run `CMD` when such a call has ended, with the outcome among the facts"),
 		),
 		Action: listen,
 	}
@@ -59,8 +66,15 @@ func listen(c *ucli.Context) error {
 	default:
 		return usagef("it takes ask, known or all", "--accept %q is not known", a)
 	}
-	if n := c.Int("max-calls"); n != 1 {
-		return usagef("leave it out; further callers hear busy", "--max-calls %d: one call at a time is all there is for now", n)
+	if s.hooks, err = readHooks(c); err != nil {
+		return err
+	}
+	if s.hooks.decide() {
+		s.acceptAll = false
+	}
+	s.maxCalls = c.Int("max-calls")
+	if err := s.checkCrowd(); err != nil {
+		return err
 	}
 	port := uint16(nat.DefaultPort)
 	if s.via != nil {
@@ -76,6 +90,9 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	if p.manager, err = meetManager(); err != nil {
+		return p.fail(err)
+	}
 	q := newQueue()
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
@@ -86,16 +103,25 @@ func listen(c *ucli.Context) error {
 		}
 	}
 	// Better now than when the first call comes.
+	if err := s.hooks.check(); err != nil {
+		return p.fail(err)
+	}
 	if err := s.checkSound(); err != nil {
 		return p.fail(err)
 	}
 	if err := s.checkListen(); err != nil {
 		return p.fail(err)
 	}
+	if err := s.records.check(); err != nil {
+		return p.fail(err)
+	}
+	if err := s.checkSockets(p.manager); err != nil {
+		return p.fail(err)
+	}
 	if s.via != nil {
 		return p.run(c.Context, meet.NewListener(s.config(q, p.tty != nil), s.meeting()), q)
 	}
-	path, err := nat.Listen(c.Context, s.bind)
+	path, err := s.listenPath(c.Context, p.manager)
 	if err != nil {
 		return p.fail(err)
 	}

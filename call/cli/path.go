@@ -60,6 +60,9 @@ func (s *settings) find(typed string) (who callee, err error) {
 // address; none: there is no contact of that name.
 func (s *settings) findContact(name string) (who callee, err error) {
 	r, known, err := s.cache.Named(name)
+	if _, kept := s.from["via"]; kept && r.Address != "" && !meet.Meetable(&r, time.Now()) {
+		s.via = nil // it is kept for others: this one is known by an address alone
+	}
 	switch {
 	case err != nil:
 		return who, &stateError{err}

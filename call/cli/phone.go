@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"securecall/call"
+	"securecall/call/cli/service"
 )
 
 // An endpoint is what makes or takes calls: a *call.Endpoint, or one of package meet.
@@ -16,6 +17,9 @@ type endpoint interface {
 	Run(ctx context.Context) call.Ended
 	Do(id int, c call.Command)
 	Compare(id int, how, typed string) call.Comparison
+	Say(id int, text string) error
+	Press(id int, digits string) error
+	Levels(id int) (said, heard float64)
 	BeforePanic(f func())
 }
 
@@ -27,15 +31,20 @@ type phone struct {
 	stderr *console
 	ask    *console // where questions are put, if there is somebody to ask
 	screen *screen
+	crowd  *crowd    // nil: one call at a time
 	events *events   // nil without --json
 	tty    *os.File  // where keys are read; nil: nobody sits there
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
+	hooks  *hooks
 	vias   chan viaAnswer
 	viaFor int  // the call that --verify-via was run for
 	viaDue bool // and has not answered for yet
+
+	manager *service.Manager // who has started us; nil: nobody
+	waits   bool             // and was told that calls are waited for
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -51,7 +60,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && p.tty == nil {
+	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
 		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
 			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 	}
@@ -65,9 +74,10 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		results: results, talk: p.stderr, errors: p.stderr,
 		color:   s.color && results.terminal,
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
-		mic: s.mic, speaker: s.speaker, split: s.splitSAS,
+		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach = make(chan viaAnswer, 8), newReachable()
+	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
+	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
 	}
@@ -76,6 +86,12 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	}
 	if s.quiet {
 		p.screen.talk = io.Discard
+	}
+	if s.plain {
+		p.screen.plainly()
+	}
+	if s.maxCalls > 1 {
+		p.crowd = newCrowd(p.screen)
 	}
 	if s.json {
 		p.events = newEvents(results, s)
@@ -109,12 +125,24 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
-	tick := time.NewTicker(time.Second)
+	pace := time.Second
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
+	resized, stop := windowChanges()
+	defer stop()
+	beats, rest := p.beats()
+	defer rest()
+	defer p.manager.StopsWith(ctx)()
 	for {
+		if p.screen.pace() != pace {
+			pace = p.screen.pace()
+			tick.Reset(pace)
+		}
 		select {
 		case a := <-p.vias:
 			p.via(e, a)
+		case n := <-p.hooks.news:
+			p.hooked(e, n)
 		case <-q.ready:
 			p.show(q.take())
 			p.startVia(ctx)
@@ -123,10 +151,16 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			}
 		case key := <-keys:
 			p.key(ctx, e, cancel, key)
+		case <-resized:
+			p.screen.resized()
 		case now := <-tick.C:
+			p.screen.meters(e)
 			p.screen.tick(now)
+		case <-beats:
+			p.beat(ctx, e)
 		case ended := <-done:
 			p.show(q.take())
+			p.awaitHooks(e)
 			return p.finish(ended)
 		}
 	}
@@ -146,8 +180,14 @@ func (p *phone) show(items []item) {
 				p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
 			}
 		}
-		p.screen.show(i.at, i.id, i.e)
+		if p.crowd != nil {
+			p.crowd.show(i.at, i.id, i.e)
+		} else {
+			p.screen.show(i.at, i.id, i.e)
+		}
+		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
+		p.ready(i.e)
 	}
 	if p.stdout.err != nil {
 		p.failed = true
@@ -173,7 +213,7 @@ func (p *phone) finish(ended call.Ended) error {
 
 // fail says what went wrong outside a call, to a script too.
 func (p *phone) fail(err error) error {
-	d := diagnose(err)
+	d := p.s.from.explain(diagnose(err))
 	if p.events != nil {
 		p.events.fail(d)
 	}

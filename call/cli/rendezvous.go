@@ -37,9 +37,9 @@ securecall rendezvous --no-tls --bind 127.0.0.1:8080`,
 a word (docs/rendezvous.md). Nothing is written to disk; the certificate is read again
 when its files change. Behind a proxy on this machine, --no-tls leaves TLS to that.
 
-A file for --config is TOML. It has the settings below under their own names, but -q and
--v, and the limits on what one person, or all of them, may have: docs/rendezvous.md
-("Settings in a file") has all of it. What stands on the command line wins.`,
+A file for --config is TOML. It has the settings below under their own names, and the
+limits on what one person, or all of them, may have: docs/rendezvous.md ("Settings in a
+file") has all of it. What stands on the command line or in the environment wins.`,
 		Flags: []ucli.Flag{
 			&ucli.StringFlag{Name: "bind", Usage: "where people meet, `ADDR[:PORT]`, TCP", DefaultText: "[::]:443, both families"},
 			&ucli.StringFlag{Name: "turn-bind", Usage: "where STUN and TURN are, `ADDR[:PORT]`, UDP and TCP; or none", DefaultText: "[::]:3478, both families"},
@@ -85,20 +85,19 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	m := &meeting{
 		bind:     netip.AddrPortFrom(netip.IPv6Unspecified(), meetingPort),
 		turnBind: netip.AddrPortFrom(netip.IPv6Unspecified(), turnPort),
-		limits:   defaultLimits(),
-		quiet:    c.Bool("q"),
-		verbose:  c.Bool("v"),
+		limits:   configuredOf(c).limits,
 	}
 	if c.Args().Present() {
 		return nil, usagef("securecall help rendezvous shows what it takes", "rendezvous takes no argument, and got %q", printable(c.Args().First()))
-	}
-	if m.quiet && m.verbose {
-		return nil, usagef("leave one of them out", "-q and -v contradict each other")
 	}
 	if c.IsSet("config") {
 		if err := readSettingsFile(c, c.String("config"), map[string]any{"limits": &m.limits}); err != nil {
 			return nil, err
 		}
+	}
+	m.quiet, m.verbose = c.Bool("q"), c.Bool("v")
+	if m.quiet && m.verbose {
+		return nil, usagef("leave one of them out", "-q and -v contradict each other")
 	}
 	m.turn, m.private = c.String("turn-bind") != "none", c.Bool("turn-private")
 	var err error
@@ -222,7 +221,16 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 }
 
 func runRendezvous(c *ucli.Context) error {
+	open := &openMeeting{c: c, typed: typedFlags(c)}
 	m, err := readMeeting(c)
+	if err != nil {
+		return err
+	}
+	open.now.Store(m)
+	if open.manager, err = meetManager(); err != nil {
+		return err
+	}
+	meet, packets, listeners, err := m.sockets(open.manager)
 	if err != nil {
 		return err
 	}
@@ -230,9 +238,9 @@ func runRendezvous(c *ucli.Context) error {
 		runtime.SetDefaultGOMAXPROCS() // main has asked for what suits a call
 	}
 	ctx := c.Context
-	l, err := listenTCP(ctx, m.bind)
+	l, err := m.listen(ctx, meet)
 	if err != nil {
-		return &portError{nat.NewBindError("TCP", m.bind, err), "--bind"}
+		return err
 	}
 	defer l.Close()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
@@ -250,20 +258,25 @@ func runRendezvous(c *ucli.Context) error {
 	var r *relay.Server
 	if m.turn {
 		r, err = relay.Start(ctx, relay.Settings{
-			Bind: m.turnBind, Public: m.public, Private: m.private, Limits: m.limits.Turn, Log: log, LogAddresses: m.verbose,
+			Bind: m.turnBind, Packets: packets, Listeners: listeners, Public: m.public, Private: m.private, Limits: m.limits.Turn, Log: log, LogAddresses: m.verbose,
 		})
+		if errors.Is(err, relay.ErrPassed) {
+			return usagef("securecall-rendezvous-turn.socket shows how: one of UDP and one of TCP for each family, at one port", "the sockets named turn: %v", err)
+		}
 		if err != nil {
 			return &portError{nat.NewBindError("UDP and TCP", m.turnBind, err), "--turn-bind"}
 		}
 		defer r.Close()
 	}
-	settings.Relays = func() []rendezvous.Relay { return m.relays(r) }
+	settings.Relays = func() []rendezvous.Relay { return open.relays(r) }
 	server, err := rendezvous.NewServer(settings)
 	if err != nil {
 		return err
 	}
 	m.announce(c, l.Addr(), r)
-	err = server.Serve(ctx, l, m.tls)
+	defer open.rereading()()
+	defer open.ready(ctx)()
+	err = server.Serve(ctx, open.beating(l, server), open.tls())
 	if ctx.Err() != nil {
 		m.talk(c, "the meeting point is closed")
 	}

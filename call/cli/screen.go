@@ -17,7 +17,9 @@ type screen struct {
 	live    *console  // the terminal on which the waiting line is renewed; nil: plain lines
 	color   bool
 	verbose bool
+	plain   bool // --plain
 	accept  bool // calls are answered without a question
+	hooked  bool // or not, as --on-incoming says
 	open    bool // a listener that has been open to calls
 	many    bool // a listener: the end of a call is not the end
 
@@ -32,6 +34,8 @@ type screen struct {
 	talking bool
 	sas     string // of current; empty: no keys yet
 	muted   bool
+	doings
+	records *records
 	guarded bool // the keys have changed, and our microphone is closed
 	changed bool // the keys have changed, and nothing was verified in this call
 	risk    bool // which was accepted
@@ -42,13 +46,15 @@ type screen struct {
 	typing  *prompt
 	waiting string // what is being waited for
 	since   time.Time
-	drawn   bool // the waiting line stands on the terminal
+	drawn   bool   // the waiting line stands on the terminal,
+	shown   string // like this
 }
 
 // say prints one line, after taking the waiting line off the screen; tick
 // puts it back.
 func (s *screen) say(w io.Writer, format string, args ...any) {
 	s.wipe()
+	defer s.aside(w)()
 	fmt.Fprintf(w, format+"\n", args...)
 }
 
@@ -76,22 +82,48 @@ func (s *screen) tick(now time.Time) {
 	if s.live == nil || s.waiting == "" {
 		return
 	}
-	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
+	if line := s.line(now, s.live.width()-1); !s.drawn || line != s.shown {
+		fmt.Fprintf(s.live, "\r%s\x1b[K%s", line, s.park())
+		s.drawn, s.shown = true, line
+	}
+}
+
+// line is what stands in the last line of the terminal, in at most room columns.
+func (s *screen) line(now time.Time, room int) string {
 	switch {
 	case s.typing != nil:
-		line = mark + printable(string(s.typing.text)) + "_"
+		return s.typing.row(room)
+	case s.talking:
+		return s.status(now, room)
+	}
+	line := fmt.Sprintf("%s · %s · since %s", s.waiting, clock(now.Sub(s.since)), s.since.Format(time.TimeOnly))
+	switch {
 	case s.guarded:
 		line += " · microphone closed: the keys have changed (v compare, x accept the risk)"
 	case s.risk:
 		line += " · the keys have changed, at your own risk"
-	case s.muted:
-		line += " · muted"
 	}
-	if r := []rune(line); len(r) >= s.live.width() {
-		line = string(r[:s.live.width()-1])
+	return cut(line, room)
+}
+
+// park is where the cursor waits: at the beginning of the line. Where a terminal
+// that was made narrow has broken the line into rows, it is then in the first of
+// them, and all can be wiped without touching what stands above. While somebody
+// types it is where the next letter goes.
+func (s *screen) park() string {
+	if s.typing != nil {
+		return ""
 	}
-	fmt.Fprintf(s.live, "\r\x1b[K%s", line)
-	s.drawn = true
+	return "\r"
+}
+
+// resized writes the line anew: the terminal has another size.
+func (s *screen) resized() {
+	if s.drawn {
+		fmt.Fprint(s.live, "\r\x1b[J")
+		s.drawn = false
+	}
+	s.redraw()
 }
 
 // redraw shows what a key or an event has changed in the waiting line.

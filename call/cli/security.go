@@ -24,6 +24,7 @@ func (s *screen) secured(e call.Secured) {
 		return // which ends the call
 	}
 	s.sas = e.SAS
+	s.trust, s.peer = newStanding(e), printable(e.Contact)
 	s.say(s.results, "secured with %s · %s · %s · %s", s.whom(e), human(e.KeyAgreement), human(e.Cipher), s.standing(e))
 	words := s.paint(bold, strings.Join(strings.Fields(e.SAS), "  "))
 	hint := ""
@@ -125,14 +126,12 @@ func (s *screen) keyChanged(e call.KeyChanged) {
 		s.say(s.talk, "  Either %s uses another machine or began anew, or somebody else answers there.", who)
 	} else {
 		s.say(s.results, "%s", s.paint(red, "WARNING: the keys of "+who+" are not those that your last call left"))
-		s.say(s.talk, "  Either one of you lost what was remembered or restored it from an old copy,")
-		s.say(s.talk, "  or somebody is in between, listening to both of you.")
+		s.say(s.talk, "  Either one of you lost what was remembered or restored it from an old copy,\n  or somebody is in between, listening to both of you.")
 	}
 	if s.ask == nil {
 		return
 	}
-	s.say(s.talk, "  Compare the words: press v and type what you hear. Your microphone is open while you do,")
-	s.say(s.talk, "  and otherwise closed until they are the same. x lets you speak at your own risk.")
+	s.say(s.talk, "  Compare the words: press v and type what you hear. Your microphone is open while you do,\n  and otherwise closed until they are the same. x lets you speak at your own risk.")
 }
 
 // guard tells whether the microphone is closed for the keys' sake.
@@ -162,6 +161,9 @@ func (s *screen) verified(e call.Verified) {
 		s.say(s.talk, "  the new keys are remembered from now on")
 	}
 	s.changed, s.guarded, s.risk = false, false, false
-	s.unprompt()
+	s.trust.word, s.trust.style = "verified", green
+	if s.typing != nil && !s.typing.lasting {
+		s.unprompt()
+	}
 	s.redraw()
 }

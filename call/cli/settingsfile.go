@@ -3,14 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/BurntSushi/toml"
@@ -19,13 +18,17 @@ import (
 	"securecall/nat/rendezvous/quota"
 )
 
-// A settingsFile is a TOML file with flags of a command under their own names, and with
+// A settingsFile is a TOML file with flags of commands under their own names, and with
 // tables for what is no flag.
 type settingsFile struct {
 	name  string // as it was given
-	c     *ucli.Context
+	shown string // "securecall help … shows", for what stands in no table
 	meta  toml.MetaData
 	known []string // all that can stand in it, with the tables in front: limits.turn.idle-time
+	alone []string // what can stand on the command line alone, in the same way
+
+	found  []given // the flags that stand in it
+	places origins // of what is no flag
 }
 
 // A setting does with the value of its key what is to be done. Its error is a *usageError.
@@ -36,28 +39,51 @@ type setting func(toml.Primitive) error
 // whose fields have the names of the keys. The error is a *usageError for what stands in the
 // file, with the line, and a *settingsError where it cannot be read at all.
 func readSettingsFile(c *ucli.Context, name string, tables map[string]any) error {
-	b, err := os.ReadFile(name)
+	file, err := os.Open(name)
 	if err != nil {
-		return &settingsError{err}
+		return &settingsError{fmt.Errorf("--config: %w", err), ""}
 	}
-	return (&settingsFile{name: name, c: c}).read(string(b), tables)
+	defer file.Close()
+	text, err := settingsText(file)
+	if err != nil {
+		return &settingsError{fmt.Errorf("--config: %w", err), ""}
+	}
+	f := &settingsFile{name: name}
+	if err := f.read(text, f.ofCommand(c.Command, tables)); err != nil {
+		return err
+	}
+	s := configuredOf(c)
+	maps.Copy(s.from, f.places)
+	return s.apply(c, f.found)
 }
 
-func (f *settingsFile) read(text string, tables map[string]any) (err error) {
+// ofCommand is all that can stand in a file that is for one command alone.
+func (f *settingsFile) ofCommand(c *ucli.Command, tables map[string]any) map[string]setting {
+	f.shown = "securecall help " + c.Name + " shows"
+	settings := f.flags("", c)
+	for name, into := range tables {
+		settings[name] = f.table(name, f.fields(name, reflect.ValueOf(into).Elem()))
+	}
+	return settings
+}
+
+// mostSettings is the size of a file of settings. The largest that anybody needs has a
+// tenth of it; who has more has named something else by mistake.
+const mostSettings = 1 << 16
+
+func settingsText(file *os.File) (string, error) {
+	b, err := io.ReadAll(io.LimitReader(file, mostSettings+1))
+	if err == nil && len(b) > mostSettings {
+		err = fmt.Errorf("%s is too large to be settings: they have room in %d KiB", file.Name(), mostSettings>>10)
+	}
+	return string(b), err
+}
+
+// read reads text, in which settings can stand.
+func (f *settingsFile) read(text string, settings map[string]setting) (err error) {
 	var values map[string]toml.Primitive
 	if f.meta, err = toml.Decode(text, &values); err != nil {
 		return f.noTOML(err)
-	}
-	settings := map[string]setting{}
-	for name, into := range tables {
-		f.table(settings, name, reflect.ValueOf(into).Elem())
-	}
-	for _, flag := range f.c.Command.Flags {
-		// -q, -v and -h belong to whoever types; a file names no other file.
-		if name := flag.Names()[0]; len(name) > 1 && name != "config" && name != "help" {
-			f.known = append(f.known, name)
-			settings[name] = f.taking(func(v any) error { return f.set(flag, v) })
-		}
 	}
 	return f.all("", values, settings)
 }
@@ -76,53 +102,106 @@ func (f *settingsFile) all(table string, values map[string]toml.Primitive, setti
 	return nil
 }
 
-// A taker is given the value of a key. Its error goes on after the key: "takes a string".
-type taker func(value any) error
-
-// UnmarshalTOML is how package toml hands over a value, and adds the line to the error.
-func (t taker) UnmarshalTOML(value any) error { return t(value) }
-
-func (f *settingsFile) taking(t taker) setting {
-	return func(p toml.Primitive) error {
-		if err := f.meta.PrimitiveDecode(p, t); err != nil {
-			return f.wrong(err, "securecall help "+f.c.Command.Name+" shows what each setting takes")
-		}
-		return nil
-	}
+// look is the value of a key, and its place.
+func (f *settingsFile) look(p toml.Primitive) (value any, at toml.ParseError) {
+	err := f.meta.PrimitiveDecode(p, looker(func(v any) { value = v }))
+	errors.As(err, &at)
+	return value, at
 }
 
-// table adds the table name, path and all, whose keys are the fields of a struct.
-func (f *settingsFile) table(settings map[string]setting, path string, into reflect.Value) {
-	fields := map[string]setting{}
-	for _, field := range reflect.VisibleFields(into.Type()) {
-		if field.Anonymous {
-			continue // its fields are here as well
-		}
-		name, value := settingName(field.Name), into.FieldByIndex(field.Index)
-		if value.Kind() == reflect.Struct && value.Type() != reflect.TypeFor[quota.Rate]() {
-			f.table(fields, path+"."+name, value)
+// A looker is handed a value by package toml, which tells the place of it in errors alone:
+// so there always is one.
+type looker func(value any)
+
+// UnmarshalTOML is what package toml calls.
+func (l looker) UnmarshalTOML(value any) error {
+	l(value)
+	return errLooked
+}
+
+var errLooked = errors.New("looked at")
+
+// flags are the flags of c by their names, to stand in a table; "" is the top of the file.
+func (f *settingsFile) flags(table string, c *ucli.Command) map[string]setting {
+	settings := map[string]setting{}
+	for _, flag := range c.Flags {
+		name := flag.Names()[0]
+		if !isSetting(flag) {
+			f.alone = append(f.alone, within(table, name))
 			continue
 		}
-		f.known = append(f.known, path+"."+name)
-		fields[name] = f.taking(func(v any) error { return setField(value.Addr().Interface(), v) })
-	}
-	f.known = append(f.known, path)
-	isTable := f.taking(func(v any) error {
-		if _, ok := v.(map[string]any); !ok {
-			return errors.New("is a table")
+		f.known = append(f.known, within(table, name))
+		settings[name] = func(p toml.Primitive) error {
+			v, at := f.look(p)
+			text, ok := f.text(flag, v)
+			if !ok {
+				return f.wrong(at, takes(flag), f.shows(table)+" what each setting takes")
+			}
+			f.found = append(f.found, given{table, name, text, f.place(at)})
+			return nil
 		}
-		return nil
-	})
-	settings[path[strings.LastIndexByte(path, '.')+1:]] = func(p toml.Primitive) error {
-		if err := isTable(p); err != nil {
-			return err
+	}
+	return settings
+}
+
+// table is the table path, with the keys that can stand in it.
+func (f *settingsFile) table(path string, keys map[string]setting) setting {
+	f.known = append(f.known, path)
+	return func(p toml.Primitive) error {
+		v, at := f.look(p)
+		if _, ok := v.(map[string]any); !ok {
+			return f.wrong(at, "is a table", f.shows(path)+" what can stand in it")
 		}
 		var values map[string]toml.Primitive
 		if err := f.meta.PrimitiveDecode(p, &values); err != nil {
 			return err
 		}
-		return f.all(path, values, fields)
+		return f.all(path, values, keys)
 	}
+}
+
+// fields are the fields of a struct by their names, to stand in the table path.
+func (f *settingsFile) fields(path string, into reflect.Value) map[string]setting {
+	keys := map[string]setting{}
+	for name, value := range settingFields(into) {
+		if value.Kind() == reflect.Struct && value.Type() != reflect.TypeFor[quota.Rate]() {
+			keys[name] = f.table(within(path, name), f.fields(within(path, name), value))
+			continue
+		}
+		f.known = append(f.known, within(path, name))
+		keys[name] = func(p toml.Primitive) error {
+			v, at := f.look(p)
+			if err := setField(value.Addr().Interface(), v); err != nil {
+				return f.wrong(at, err.Error(), f.shows(path)+" what each setting takes")
+			}
+			if f.places == nil {
+				f.places = origins{}
+			}
+			f.places[strings.TrimPrefix(within(path, name), "rendezvous.")] = f.place(at)
+			return nil
+		}
+	}
+	return keys
+}
+
+// settingFields are the fields of a struct and those of the structs that it embeds, by
+// their names in a file.
+func settingFields(v reflect.Value) iter.Seq2[string, reflect.Value] {
+	return func(yield func(string, reflect.Value) bool) {
+		for _, field := range reflect.VisibleFields(v.Type()) {
+			if !field.Anonymous && !yield(settingName(field.Name), v.FieldByIndex(field.Index)) {
+				return
+			}
+		}
+	}
+}
+
+// within is the full name of a key in a table.
+func within(table, key string) string {
+	if table == "" {
+		return key
+	}
+	return table + "." + key
 }
 
 // settingName is the name in a file of a field: mailboxes-per-connection of
@@ -137,95 +216,6 @@ func settingName(field string) string {
 		name.WriteRune(unicode.ToLower(r))
 	}
 	return name.String()
-}
-
-// longestTime bounds times in a file: clients take no number of seconds above 2^30.
-const longestTime = 30 * 24 * time.Hour
-
-// setField sets what field points to. Zero is refused everywhere: as a number it lets
-// nobody in, and as a time for HTTP it is no end at all.
-func setField(field, v any) error {
-	switch field := field.(type) {
-	case *int:
-		n, ok := v.(int64)
-		if !ok || n < 1 || int64(int(n)) != n {
-			return errWhole
-		}
-		*field = int(n)
-	case *int64:
-		n, ok := v.(int64)
-		if !ok || n < 1 {
-			return errWhole
-		}
-		*field = n
-	case *time.Duration:
-		s, _ := v.(string)
-		d, err := time.ParseDuration(s)
-		if err != nil || d <= 0 || d > longestTime {
-			return errors.New(`takes a time above zero and up to "720h", such as "90s" or "1h30m"`)
-		}
-		*field = d
-	case *quota.Rate:
-		s, _ := v.(string)
-		r, ok := quota.ParseRate(s)
-		if !ok {
-			return errors.New(`takes a rate such as "30 then 1 per 3s": 30 at once, and then 1 each 3 seconds`)
-		}
-		*field = r
-	default:
-		return fmt.Errorf("is a %T, which no file can hold", field)
-	}
-	return nil
-}
-
-var errWhole = errors.New("takes a whole number above zero")
-
-// set gives a flag a value, unless the command line has done so.
-func (f *settingsFile) set(flag ucli.Flag, v any) error {
-	var text string
-	switch flag := flag.(type) {
-	case *ucli.BoolFlag:
-		b, ok := v.(bool)
-		if !ok {
-			return errors.New("takes true or false")
-		}
-		text = strconv.FormatBool(b)
-	case *ucli.StringFlag:
-		list := strings.HasPrefix(flag.Usage, "`LIST`")
-		s, ok := asText(v, list)
-		switch {
-		case !ok && list:
-			return errors.New("takes a string, or a list of strings")
-		case !ok:
-			return errors.New("takes a string")
-		case flag.TakesFile && s != "" && !filepath.IsAbs(s):
-			s = filepath.Join(filepath.Dir(f.name), s)
-		}
-		text = s
-	}
-	if name := flag.Names()[0]; !f.c.IsSet(name) {
-		return f.c.Set(name, text)
-	}
-	return nil
-}
-
-// asText is a string or, where that is wanted, the strings of a list with commas between
-// them, as on the command line.
-func asText(v any, list bool) (text string, ok bool) {
-	if text, ok = v.(string); ok || !list {
-		return text, ok
-	}
-	all, ok := v.([]any)
-	if !ok {
-		return "", false
-	}
-	texts := make([]string, len(all))
-	for i := range all {
-		if texts[i], ok = all[i].(string); !ok {
-			return "", false
-		}
-	}
-	return strings.Join(texts, ","), true
 }
 
 // unknown refuses a key, and says which one may have been meant: one like it, or the same
@@ -245,46 +235,69 @@ func (f *settingsFile) unknown(table, key string) setting {
 	meant := nearest(key, like)
 	if meant == "" {
 		meant = other
-	} else if table != "" {
-		meant = table + "." + meant
+	} else {
+		meant = within(table, meant)
 	}
-	hint := "securecall help " + f.c.Command.Name + " shows which there are"
-	if table != "" {
-		hint = "scripts/rendezvous/rendezvous.toml has all of them"
-	}
-	if meant != "" {
+	hint := f.shows(table) + " which there are"
+	switch {
+	case slices.Contains(f.alone, within(table, key)):
+		hint = "it can stand on the command line alone"
+	case meant != "":
 		hint = "did you mean " + meant + "? " + hint
 	}
 	return func(p toml.Primitive) error {
-		err := f.meta.PrimitiveDecode(p, taker(func(any) error { return errors.New("is no setting") }))
-		return f.wrong(err, hint)
+		_, at := f.look(p)
+		return f.wrong(at, "is no setting", hint)
 	}
 }
 
-// wrong is what is to be said of a taker's error.
-func (f *settingsFile) wrong(err error, hint string) error {
-	var at toml.ParseError
-	errors.As(err, &at)
-	return usagef(hint, "%s: %s %s", f.place(at), at.LastKey, at.Message)
+// shows says who shows what can stand in a table: "securecall help dial shows".
+func (f *settingsFile) shows(table string) string {
+	switch {
+	case table == "":
+		return f.shown
+	case slices.Contains(strings.Split(table, "."), "limits"):
+		return "scripts/rendezvous/rendezvous.toml shows"
+	}
+	return "securecall help " + table + " shows"
+}
+
+// wrong is what is to be said of a key: "takes a string".
+func (f *settingsFile) wrong(at toml.ParseError, what, hint string) error {
+	return usagef(hint, "%s: %s %s", f.place(at), at.LastKey, what)
 }
 
 // noTOML is what is to be said of a file that is none. What the library says is left out:
-// it repeats what stands there, which might be the secret of another program's file.
+// it repeats what stands there, which might be the secret of another program's file. It has
+// one type for all errors; that a key stands there twice is only in the text.
 func (f *settingsFile) noTOML(err error) error {
 	var at toml.ParseError
 	errors.As(err, &at)
-	return usagef(`it takes a line each, such as bind = "192.0.2.7" or no-tls = true`, "%s: that is no TOML, or stands there twice", f.place(at))
-}
-
-func (f *settingsFile) place(at toml.ParseError) string {
-	if at.Position.Line == 0 { // a table that is only named on the way to another
-		return f.name
+	if key, twice := strings.CutPrefix(at.Message, "Key '"); twice {
+		key, _, _ = strings.Cut(key, "' ")
+		return usagef("leave one of them out", "%s: %s stands there twice", f.place(at), key)
 	}
-	return fmt.Sprintf("%s, line %d", f.name, at.Position.Line)
+	return usagef(`it takes a line each, such as bind = "192.0.2.7" or no-tls = true`, "%s: that is no TOML", f.place(at))
 }
 
-// A settingsError is a file of settings that cannot be read.
-type settingsError struct{ err error }
+// place is where at is; of a table that is only named on the way to another, there is no line.
+func (f *settingsFile) place(at toml.ParseError) origin {
+	return origin{file: f.name, line: at.Position.Line}
+}
 
-func (e *settingsError) Error() string { return "--config: " + e.err.Error() }
+// A settingsError is a file of settings that cannot be read, or is not to be trusted.
+type settingsError struct {
+	err  error
+	hint string
+}
+
+func (e *settingsError) Error() string { return e.err.Error() }
 func (e *settingsError) Unwrap() error { return e.err }
+
+// advice is what to do about it.
+func (e *settingsError) advice() string {
+	if e.hint != "" {
+		return printable(e.hint)
+	}
+	return "it is a file of settings in TOML, that the user who runs this can read"
+}

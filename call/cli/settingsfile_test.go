@@ -33,6 +33,12 @@ func commandLine(t *testing.T, command *ucli.Command, args ...string) *ucli.Cont
 	return c
 }
 
+// meetingText is what rendezvous --config makes of a file of that text.
+func meetingText(name, text string, l *limits) (*settingsFile, error) {
+	f := &settingsFile{name: name}
+	return f, f.read(text, f.ofCommand(Rendezvous(), map[string]any{"limits": l}))
+}
+
 func TestSettingNames(t *testing.T) {
 	for field, want := range map[string]string{
 		"Names": "names", "MailboxesPerConnection": "mailboxes-per-connection",
@@ -65,8 +71,8 @@ var badSettings = []struct{ text, what, hint string }{
 	{"[limits.turn.more]\n", "line 1: limits.turn.more is no setting", ""},
 	{"xyzzy = 1", "line 1: xyzzy is no setting", "securecall help rendezvous shows which there are"},
 	{"Bind = \"x\"", "line 1: Bind is no setting", "did you mean bind?"},
-	{"q = true", "line 1: q is no setting", ""},
-	{"config = \"other.toml\"", "line 1: config is no setting", ""},
+	{"q = 1", "line 1: q takes true or false", ""},
+	{"config = \"other.toml\"", "line 1: config is no setting", "on the command line alone"},
 	{"help = true", "line 1: help is no setting", ""},
 
 	{"limits = 3", "line 1: limits is a table", ""},
@@ -86,17 +92,20 @@ var badSettings = []struct{ text, what, hint string }{
 	{"[limits]\nopens-per-network = {burst = 30}", "line 2: limits.opens-per-network takes a rate such as", ""},
 	{"[limits]\nopens-per-network = \"30 a minute\"", "line 2: limits.opens-per-network takes a rate such as", ""},
 
-	{"bind = \"a\"\nbind = \"b\"", "meet.toml, line 2: ", "a line each"},
-	{"no-tls = true\nbind =", "meet.toml, line 2: ", "a line each"},
-	{"no-tls = yes", "meet.toml, line 1: ", "a line each"},
-	{"bind = \"\xff\"", "meet.toml, line 1: ", "a line each"},
+	{"bind = \"a\"\nbind = \"b\"", "meet.toml, line 2: bind stands there twice", "leave one of them out"},
+	{"turn = [\"a\"]\n\nturn = [\"b\"]", "meet.toml, line 3: turn stands there twice", ""},
+	{"[limits]\n[limits]", "meet.toml, line 2: limits stands there twice", ""},
+	{"limits.names = 3\n[limits]\nnames = 3", "meet.toml, line 3: limits.names stands there twice", ""},
+	{"bind = \"a\"\n[bind.x]", "meet.toml, line 2: bind stands there twice", ""},
+	{"no-tls = true\nbind =", "meet.toml, line 2: that is no TOML", "a line each"},
+	{"no-tls = yes", "meet.toml, line 1: that is no TOML", "a line each"},
+	{"bind = \"\xff\"", "meet.toml, line 1: that is no TOML", "a line each"},
 }
 
 func TestBadSettings(t *testing.T) {
 	for _, bad := range badSettings {
 		l := defaultLimits()
-		f := &settingsFile{name: "etc/meet.toml", c: commandLine(t, Rendezvous())}
-		err := f.read(bad.text, map[string]any{"limits": &l})
+		_, err := meetingText("etc/meet.toml", bad.text, &l)
 		if err == nil {
 			t.Errorf("%q is taken", bad.text)
 			continue
@@ -110,9 +119,8 @@ func TestBadSettings(t *testing.T) {
 // A secret that somebody has put in the file is not repeated.
 func TestSettingsSayNoValue(t *testing.T) {
 	for _, text := range []string{`turn-secret = "hunter2hunter2"`, "static-auth-secret=hunter2hunter2", "turn-secret = 123456789012345678901hunter2", `no-tls = "hunter2hunter2"`, "[limits]\nmailbox-time = \"hunter2hunter2\""} {
-		f := &settingsFile{name: "meet.toml", c: commandLine(t, Rendezvous())}
 		l := defaultLimits()
-		if err := f.read(text, map[string]any{"limits": &l}); err == nil || strings.Contains(err.Error()+diagnose(err).hint, "hunter2") {
+		if _, err := meetingText("meet.toml", text, &l); err == nil || strings.Contains(err.Error()+diagnose(err).hint, "hunter2") {
 			t.Errorf("%q gives %v", text, err)
 		}
 	}
@@ -162,7 +170,7 @@ turn.idle-time = "1m30s"
 	}
 
 	// What is wrong in the file is wrong where the command line wins, too.
-	if err := (&settingsFile{c: c}).read("bind = 7", nil); err == nil {
+	if _, err := meetingText("meet.toml", "bind = 7", &l); err == nil {
 		t.Error("bind = 7 is taken")
 	}
 	err = readSettingsFile(c, filepath.Join(dir, "none.toml"), nil)
@@ -197,8 +205,8 @@ func TestExampleSettings(t *testing.T) {
 	}
 
 	l = limits{} // so that one that is not there shows
-	f := &settingsFile{name: "meet.toml", c: commandLine(t, Rendezvous())}
-	if err := f.read(readExample(t), map[string]any{"limits": &l}); err != nil {
+	f, err := meetingText("meet.toml", readExample(t), &l)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if l != defaultLimits() {
@@ -220,7 +228,7 @@ func FuzzSettings(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		l := defaultLimits()
-		err := (&settingsFile{name: "meet.toml", c: commandLine(t, Rendezvous())}).read(text, map[string]any{"limits": &l})
+		_, err := meetingText("meet.toml", text, &l)
 		var usage *usageError
 		switch {
 		case err != nil && !errors.As(err, &usage):

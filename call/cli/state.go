@@ -16,7 +16,7 @@ import (
 func stateFlag() ucli.Flag {
 	return &ucli.StringFlag{
 		Name: "state", Usage: "`DIR` is where ZID, contacts and retained secrets live",
-		DefaultText: "$XDG_STATE_HOME/securecall",
+		DefaultText: "$XDG_STATE_HOME/securecall", TakesFile: true,
 	}
 }
 
@@ -28,23 +28,26 @@ func stateDir(c *ucli.Context) (string, error) {
 		}
 		return "", usagef("give it a folder, or leave it out", "--state is empty")
 	}
-	var base string
-	var err error
-	switch runtime.GOOS {
-	case "windows", "darwin", "ios":
-		base, err = os.UserConfigDir()
-	default:
-		// A path that is not absolute is to be ignored (XDG Base Directory
-		// Specification).
-		if base = os.Getenv("XDG_STATE_HOME"); !filepath.IsAbs(base) {
-			base, err = os.UserHomeDir()
-			base = filepath.Join(base, ".local", "state")
-		}
-	}
+	base, err := baseDir("XDG_STATE_HOME", ".local", "state")
 	if err != nil {
 		return "", usagef("--state DIR says where", "there is no place for what securecall remembers: %v", err)
 	}
 	return filepath.Join(base, "securecall"), nil
+}
+
+// baseDir is the folder that a variable of the XDG Base Directory Specification names, or
+// the one under the home folder that stands for it; or the one that another system has.
+func baseDir(variable string, under ...string) (string, error) {
+	switch runtime.GOOS {
+	case "windows", "darwin", "ios":
+		return os.UserConfigDir()
+	}
+	// A path that is not absolute is to be ignored, says the specification.
+	if dir := os.Getenv(variable); filepath.IsAbs(dir) {
+		return dir, nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, filepath.Join(under...)), err
 }
 
 // stateFailure is what there is to say when the state cannot be used.

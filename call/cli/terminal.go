@@ -123,7 +123,7 @@ func typed(b []byte) (keys []byte) {
 			continue
 		}
 		if len(b) == 0 {
-			break // the key Escape itself
+			return append(keys, key) // the key Escape itself
 		}
 		introducer := b[0]
 		b = b[1:]

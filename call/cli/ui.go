@@ -65,6 +65,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 			s.say(s.talk, "  %s", d.hint)
 		}
 	case call.PathChanged:
+		s.path = e.Kind
 		switch {
 		case s.verbose:
 			s.say(s.talk, "path: %s, from %s to %s", e.Kind, e.Local, e.Remote)
@@ -91,6 +92,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
 		s.ringing, s.talking, s.muted = false, true, false
+		s.said, s.heard = call.Quietest, call.Quietest
 		what := "answered"
 		if e.Mutual {
 			what = "the other side has dialled you too"
@@ -100,17 +102,8 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		}
 		s.say(s.talk, "%s%s", what, s.keyHint())
 		s.wait(at, "in the call")
-	case call.Muted:
-		s.muted = e.On
-		if e.On {
-			s.say(s.talk, "muted: the other side hears silence")
-		} else {
-			s.say(s.talk, "not muted: the other side hears you")
-		}
-	case call.Stats:
-		if s.verbose {
-			s.say(s.talk, "%s", figuresText(e))
-		}
+	case call.Muted, call.Held, call.Recording, call.PeerRecording, call.Text, call.DTMF, call.Stats:
+		s.showDoing(e)
 	case call.DeviceState:
 		s.deviceState(e)
 	case call.Fault:
@@ -118,7 +111,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		if e.Hint != "" {
 			d.hint = printable(e.Hint)
 		}
-		if errors.Is(e.Err, meet.ErrGuessed) { // to be known with -q as well
+		if errors.Is(e.Err, meet.ErrGuessed) || isHookError(e.Err) { // to be known with -q as well
 			s.wipe()
 			complain(s.errors, d)
 			break
@@ -148,6 +141,11 @@ func (s *screen) incoming(at time.Time, e call.Incoming) {
 	}
 	if s.accept {
 		s.say(s.talk, "incoming call from %s: answering", from)
+		return
+	}
+	if s.hooked {
+		s.say(s.talk, "incoming call from %s: --on-incoming decides", from)
+		s.wait(at, "waiting for --on-incoming")
 		return
 	}
 	s.ringing = true
@@ -183,6 +181,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	if s.current != 0 && id != s.current {
 		return // a caller who did not get as far as to ring
 	}
+	s.unprompt()
 	if s.verbose && e.Stats.Sent+e.Stats.Received > 0 {
 		s.say(s.talk, "%s", figuresText(e.Stats))
 	}
@@ -191,8 +190,8 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	} else {
 		s.failure(e)
 	}
-	s.unprompt()
 	s.current, s.ringing, s.talking, s.muted, s.sas = 0, false, false, false, ""
+	s.doings = doings{}
 	s.guarded, s.changed, s.risk = false, false, false
 	if s.many && s.open {
 		s.wait(at, "waiting for a call")
@@ -206,7 +205,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 func (s *screen) failure(e call.Ended) {
 	d := s.whyEnded(e)
 	switch e.Reason {
-	case call.ReasonDeclined, call.ReasonNoAnswer, call.ReasonInterrupted:
+	case call.ReasonDeclined, call.ReasonBusy, call.ReasonNoAnswer, call.ReasonInterrupted:
 		if s.many {
 			s.say(s.talk, "%s", d.what)
 			return
@@ -234,6 +233,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		}
 		what, hint = "it rang, and nobody answered", "try again later; --timeout 2m lets it ring for longer"
 	case call.ReasonBusy:
+		if !s.caller {
+			what = "the caller was told that you are busy"
+			break
+		}
 		what, hint = "busy: the other side is in another call", "try again later"
 	case call.ReasonDeclined:
 		if e.Err == nil {
@@ -292,21 +295,6 @@ func (s *screen) keyHint() string {
 		return ""
 	}
 	return " (v verify, m mute, q hang up, ? help)"
-}
-
-// help answers the key ?.
-func (s *screen) help() {
-	switch {
-	case s.ringing:
-		s.say(s.ask, "a answer · d decline · v verify: type the words that you hear · q hang up · Ctrl-C end")
-	case s.talking:
-		s.say(s.ask, "v verify: type the words that you hear · m mute, and m again to be heard · q hang up · Ctrl-C end")
-		if s.guarded {
-			s.say(s.ask, "x speak at your own risk, although the keys have changed")
-		}
-	default:
-		s.say(s.ask, "q or Ctrl-C end; what else can be done shows when there is a call")
-	}
 }
 
 // figuresText is one line of figures for -v.
@@ -368,6 +356,10 @@ func diagnose(err error) diagnosis {
 		d.hint = hint
 		return d
 	}
+	if hint, ok := doingFailure(err); ok {
+		d.hint, d.status = hint, int(call.ReasonNotPossible)
+		return d
+	}
 	var (
 		usage *usageError
 		dev   *device.Error
@@ -383,6 +375,8 @@ func diagnose(err error) diagnosis {
 	switch {
 	case errors.As(err, &state):
 		d = stateFailure(err)
+	case isHookError(err):
+		d.hint, d.status = hookHint, int(call.ReasonNotPossible)
 	case errors.As(err, &priv):
 		d.hint, d.status = "the file with the secret that both sides have", int(call.ReasonNotPossible)
 	case errors.As(err, &usage):
@@ -404,7 +398,7 @@ func diagnose(err error) diagnosis {
 	case errors.As(err, &cert):
 		d.hint, d.status = cert.hint(), int(call.ReasonNotPossible)
 	case errors.As(err, &file):
-		d.hint, d.status = "it is a file of settings in TOML, that the user who runs this can read", int(call.ReasonNotPossible)
+		d.hint, d.status = file.advice(), int(call.ReasonNotPossible)
 	case errors.As(err, &nodes):
 		d.hint, d.status = "--nats nats://HOST:4222, or several with commas between them; is nats-server running there, with JetStream?", int(call.ReasonNotPossible)
 	case errors.As(err, &name):

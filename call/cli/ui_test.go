@@ -22,7 +22,7 @@ import (
 // shows everything.
 func TestScreen(t *testing.T) {
 	var b bytes.Buffer
-	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, verbose: true, many: true, mic: "headset", speaker: "default"}
+	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, verbose: true, many: true, mic: "headset", speaker: "default", records: &records{last: "call.wav"}}
 	for _, i := range sampleEvents() {
 		fmt.Fprintf(&b, "[%s]\n", i.e.Name())
 		s.show(i.at, i.id, i.e)
@@ -126,10 +126,10 @@ func TestWaitingLine(t *testing.T) {
 	s.wait(at, strings.Repeat("x", 200))
 	s.done()
 	s.tick(at.Add(time.Hour))
-	want := "\r\x1b[Kwaiting for a call · 0:00 · since 05:06:07" +
-		"\r\x1b[Kwaiting for a call · 1:05 · since 05:06:07" +
+	want := "\rwaiting for a call · 0:00 · since 05:06:07\x1b[K\r" +
+		"\rwaiting for a call · 1:05 · since 05:06:07\x1b[K\r" +
 		"\r\x1b[Ksomething\n" +
-		"\r\x1b[K" + strings.Repeat("x", 79) +
+		"\r" + strings.Repeat("x", 79) + "\x1b[K\r" +
 		"\r\x1b[K"
 	if got := b.String(); got != want {
 		t.Errorf("got %q\nwant %q", got, want)

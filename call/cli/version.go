@@ -7,12 +7,12 @@ import (
 	ucli "github.com/urfave/cli/v2"
 )
 
-const (
-	version = "0.1.0"
-	// client is what our Hello names us (RFC 6189, Section 5.2): at most 16
-	// characters.
-	client = "securecall " + "0.1"
-)
+// version is of the newest release; scripts/release.sh adds the commit where it is none.
+var version = "0.1.0"
+
+// client is what our Hello names us (RFC 6189, Section 5.2): at most 16
+// characters.
+const client = "securecall " + "0.1"
 
 // Version is the command version.
 func Version() *ucli.Command {

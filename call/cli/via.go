@@ -16,7 +16,7 @@ import (
 
 func readVia(c *ucli.Context) (server *rendezvous.Address, relayOnly bool, err error) {
 	relayOnly = c.Bool("relay-only")
-	if !c.IsSet("via") {
+	if !c.IsSet("via") || c.String("via") == "none" { // none: whatever a file says
 		if relayOnly {
 			return nil, false, usagef("name a meeting point with --via", "--relay-only needs a relay")
 		}

@@ -15,23 +15,40 @@ var ErrDamaged = errors.New("is damaged")
 // installation's own ZID, and how many peers List would give. Errors: fs.ErrNotExist where
 // there is no state yet, ErrDamaged, and those of Open.
 func Examine(dir string) (own ZID, known int, err error) {
-	if err := checkFolder(dir); err != nil {
-		return own, 0, err
-	}
-	c := &Cache{path: filepath.Join(dir, "zids")}
-	err = c.read(func(s *state) error {
+	err = examine(dir, func(s *state) error {
 		list, err := s.list()
 		own, known = s.own, len(list)
 		return err
 	})
+	if err != nil {
+		return ZID{}, 0, err
+	}
+	return own, known, nil
+}
+
+// Known is whom List would give, in no order, without their secrets, and read as Examine reads.
+func Known(dir string) (list []Record, err error) {
+	err = examine(dir, func(s *state) (err error) {
+		list, err = s.list()
+		return err
+	})
+	return list, err
+}
+
+func examine(dir string, f func(*state) error) error {
+	if err := checkFolder(dir); err != nil {
+		return err
+	}
+	c := &Cache{path: filepath.Join(dir, "zids")}
+	err := c.read(f)
 	var d *damage
 	switch {
 	case !errors.As(err, &d):
-		return own, known, err
+		return err
 	case d.gone:
-		return ZID{}, 0, fmt.Errorf("zid cache: %w", fs.ErrNotExist)
+		return fmt.Errorf("zid cache: %w", fs.ErrNotExist)
 	}
-	return ZID{}, 0, fmt.Errorf("%s %w: %w", c.path, ErrDamaged, d.why)
+	return fmt.Errorf("%s %w: %w", c.path, ErrDamaged, d.why)
 }
 
 // list is everybody but strangers, without the secrets.

@@ -76,3 +76,28 @@ func TestExamine(t *testing.T) {
 		t.Errorf("a folder for all: %v", err)
 	}
 }
+
+// Who is known can be read where nothing may be made or repaired.
+func TestKnown(t *testing.T) {
+	dir := fresh(t)
+	if list, err := Known(dir); !errors.Is(err, fs.ErrNotExist) || len(list) > 0 {
+		t.Errorf("no folder: %v, %v", list, err)
+	}
+	c := reopen(t, dir)
+	put(t, c, full(0))
+	list, err := Known(dir)
+	if err != nil || len(list) != 1 || list[0].Name != full(0).Name || list[0].RS1 != nil {
+		t.Errorf("%v, %v", list, err)
+	}
+	path := filepath.Join(dir, "zids")
+	if err := os.WriteFile(path, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, dir)
+	if list, err := Known(dir); !errors.Is(err, ErrDamaged) || len(list) > 0 {
+		t.Errorf("a damaged file: %v, %v", list, err)
+	}
+	if after := contents(t, dir); len(after) != len(before) || string(after["zids"]) != "nonsense" {
+		t.Errorf("a damaged file was changed, or set aside: %d files", len(after))
+	}
+}

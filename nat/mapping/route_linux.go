@@ -13,7 +13,7 @@ import (
 
 // defaultGateways are those of the IPv4 default routes.
 func defaultGateways() []netip.Addr {
-	f, err := os.Open("/proc/net/route")
+	f, err := os.Open("/proc/self/net/route")
 	if err != nil {
 		return nil
 	}

@@ -64,6 +64,10 @@ type Settings struct {
 	// Bind is where it listens, over UDP and TCP. Unspecified IPv6 is both
 	// families; port 0 any free one.
 	Bind netip.AddrPort
+	// Packets and Listeners, where there are any, are sockets in place of Bind, which the Server
+	// closes (passed.go).
+	Packets   []net.PacketConn
+	Listeners []net.Listener
 	// Public are the addresses by which others reach the relay, one a family,
 	// where the machine does not have them itself.
 	Public []netip.Addr
@@ -174,6 +178,9 @@ func (s *Server) Close() error {
 // open opens the sockets: one a family, so that each knows its own, and UDP
 // and TCP at the same port.
 func (s *Server) open(ctx context.Context) (packets []net.PacketConn, listeners []net.Listener, err error) {
+	if len(s.Packets)+len(s.Listeners) > 0 {
+		return s.Packets, s.Listeners, s.passed()
+	}
 	for range 8 { // a port that is free for one need not be free for all
 		packets, listeners, err = s.openAt(ctx, s.Bind.Port())
 		if err == nil || s.Bind.Port() != 0 {
@@ -224,6 +231,9 @@ type family struct {
 }
 
 func (s *Server) families() []family {
+	if len(s.Packets)+len(s.Listeners) > 0 {
+		return s.passedFamilies()
+	}
 	bind := s.Bind.Addr().Unmap()
 	switch {
 	case bind == netip.IPv6Unspecified(), !bind.IsValid():
