@@ -3,7 +3,8 @@
 # at with tshark, as somebody on the way would. Checks that
 #   - ZRTP comes first, its dissector finds every CRC right, and nothing like
 #     RTP or RTCP is sent before Conf2ACK;
-#   - there is nothing but ZRTP, SRTP and SRTCP, and media is one size and one
+#   - there is nothing but ZRTP, SRTP and SRTCP, and media is one size (two,
+#     before and after the other side has said what it takes) and one
 #     period each way, in silence too;
 #   - what SRTP carries, taken as G.711, is neither the speech nor anything
 #     but noise;
