@@ -77,9 +77,13 @@ func (f facts) set(name, value string) {
 }
 
 // environ is the environment of a command: ours, the facts, and which names are facts.
-// Our own settings are left out: one would be taken for a fact where there is none.
+// Our own settings are left out: one would be taken for a fact where there is none. But a
+// securecall that the command runs is to find the same contacts, and ctl this one.
 func (f facts) environ(ours []string) []string {
-	env := slices.DeleteFunc(slices.Clone(ours), func(v string) bool { return strings.HasPrefix(v, factPrefix) })
+	env := slices.DeleteFunc(slices.Clone(ours), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, factPrefix) && name != factPrefix+"CONFIG" && name != factPrefix+"STATE"
+	})
 	names := slices.Sorted(maps.Keys(f))
 	for _, name := range names {
 		env = append(env, factPrefix+name+"="+f[name])

@@ -161,7 +161,7 @@ func (o *openMeeting) fixed(again *ucli.Context) (names []string) {
 // typedFlags are the flags that c has at this moment, as they could be typed.
 func typedFlags(c *ucli.Context) (args []string) {
 	for _, f := range c.Command.Flags {
-		if name := f.Names()[0]; c.IsSet(name) {
+		if name := f.Names()[0]; onCommandLine(c, name) {
 			args = append(args, fmt.Sprintf("--%s=%v", name, c.Value(name)))
 		}
 	}
@@ -185,7 +185,8 @@ func (o *openMeeting) typedAgain() (*ucli.Context, error) {
 	}
 	again := ucli.NewContext(o.c.App, set, nil)
 	again.Command = o.c.Command
-	return again, nil
+	again.Context, _ = withConfigured(again.Context)
+	return again, configure(again)
 }
 
 // ready tells the manager that the meeting point is open, and when it closes.
