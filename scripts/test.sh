@@ -45,7 +45,6 @@ run nodes.sh "a meeting point on several machines, which die" "$(lack linux root
 run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 run service.sh "services, by the tools of systemd" "$(lack linux systemd-analyze systemd-socket-activate strace)"
-QUICK=1 run release-test.sh "a release, built twice" "$(lack linux root cgo dpkg-deb dpkg-shlibdeps)"
 run pressure.sh "memory pressure and loaded processors" "$(lack linux)"
 run room.sh "a loudspeaker and a microphone in one room" "$(lack linux pulseaudio parec)"
 
