@@ -120,8 +120,9 @@ type core struct {
 	control     control
 	copies      redundancy
 	tape        tape
-	peerRecords bool // as the peer says
-	texts       bucket
+	peerRecords bool   // as the peer says
+	texts       bucket // lines of the peer's,
+	writes      bucket // and of ours: fewer than it takes
 	unrecords   bucket
 	spoke       bool        // the peer has said something through call control
 	admit       func() bool // asks for the listener's slot; nil: a dialler
@@ -176,6 +177,7 @@ func newCore(c *core) (*core, error) {
 	conf := c.conf
 	var err error
 	c.texts = bucket{rate: textRate, burst: textRate}
+	c.writes = bucket{rate: 0.8 * textRate, burst: 0.8 * textRate}
 	c.unrecords = bucket{rate: unrecordRate, burst: unrecordBurst}
 	if c.cname, err = newCNAME(conf.Rand); err != nil {
 		return nil, err

@@ -62,7 +62,11 @@ type keys struct {
 
 // coverTime is how long keys wait to be hidden in redundant packets, from the answer on. A
 // peer that can take these says so in the first second.
-const coverTime = 3 * reportEvery
+// To a caller, whose peer has proved to be a securecall, they go in no other way.
+const (
+	coverTime = 3 * reportEvery
+	farAway   = 365 * 24 * time.Hour
+)
 
 // cover has keys wait until they can be hidden, or until then.
 func (k *keys) cover(until time.Time) {
@@ -208,6 +212,9 @@ func (m *media) keysPressed() string {
 // answered may still be on its way; then they wait.
 func (c *core) tellKeys() {
 	if c.phase < talking {
+		if !c.caller {
+			c.media.keysPressed() // before we answered: for nobody
+		}
 		return
 	}
 	for _, key := range c.media.keysPressed() {

@@ -319,9 +319,14 @@ func (c *core) begin(now time.Time, mutual bool) {
 	}
 	c.tookPlace()
 	c.tell(Answered{Mutual: mutual})
-	if c.heeds() {
-		c.media.keys.cover(now.Add(coverTime))
+	if c.peerRecords {
+		c.tell(PeerRecording{On: true})
 	}
+	cover := coverTime
+	if c.caller && c.heeds() {
+		cover = farAway // its Hello is proved: it will say how it takes them
+	}
+	c.media.keys.cover(now.Add(cover))
 	if c.conf.RecordAtOnce {
 		c.record()
 	}

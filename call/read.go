@@ -94,7 +94,7 @@ func (e *Endpoint) media(now time.Time, a arrival, from netip.AddrPort, b []byte
 	if first && m.heard.Load() != 0 {
 		e.tell(note{kind: noteHeard, media: m})
 	}
-	if m.pressed.waiting.Load() {
+	if is != refused && m.pressed.waiting.Load() {
 		e.mention(note{kind: noteKeys, media: m})
 	}
 }

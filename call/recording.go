@@ -173,7 +173,7 @@ func (c *core) closeTape(err error) {
 
 // hearRecording is told by the peer that it records, 1, or no longer, 0.
 func (c *core) hearRecording(now time.Time, body []byte) {
-	if c.phase != talking || len(body) == 0 || body[0] > 1 {
+	if c.phase != talking && c.phase != ringing || len(body) == 0 || body[0] > 1 {
 		return
 	}
 	on := body[0] == 1
@@ -181,7 +181,9 @@ func (c *core) hearRecording(now time.Time, body []byte) {
 		return
 	}
 	c.peerRecords = on
-	c.tell(PeerRecording{On: on})
+	if c.phase == talking { // else the word that it was answered is late, and begin tells it
+		c.tell(PeerRecording{On: on})
+	}
 }
 
 // tape opens and closes what a call records to. A disk may be slow, and control does not

@@ -53,7 +53,7 @@ func (c *core) write(now time.Time, text string) error {
 		return ErrNotTold
 	case err != nil:
 		return err
-	case c.control.waiting(wordText) >= maxUnheard:
+	case c.control.waiting(wordText) >= maxUnheard, !c.writes.take(now):
 		return ErrBehind
 	}
 	c.control.say(now, wordText, []byte(text))

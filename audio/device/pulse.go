@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,6 +123,7 @@ type pulseSink struct {
 	room    int           // octets that the server has asked for
 	asked   time.Time     // when that became a frame
 	hold    time.Duration // after which it is written
+	lends   bool          // the server is one that may want more than it asks for
 	lent    int           // frames that it was given unasked
 	played  int           // frames
 	dry     int           // times that the server has run dry of late,
@@ -170,6 +172,11 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		return nil, pulseFailure(err)
 	}
 	s.index = reply.StreamIndex
+	// PulseAudio asks for what it wants; unasked, it would only keep it for longer.
+	var server proto.GetServerInfoReply
+	if err := conn.client.Request(&proto.GetServerInfo{}, &server); err == nil {
+		s.lends = strings.Contains(server.PackageName, "PipeWire")
+	}
 	s.wanted(int(min(reply.Missing, pulseMost)))
 	return s, nil
 }
@@ -304,7 +311,7 @@ func (s *pulseSink) skip() error {
 func (s *pulseSink) patience() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.played < settling && s.lent < mostLent {
+	if s.lends && s.played < settling && s.lent < mostLent {
 		return 3 * audio.Duration(s.octets/2)
 	}
 	return stall
@@ -314,7 +321,7 @@ func (s *pulseSink) patience() time.Duration {
 func (s *pulseSink) lend() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.played >= settling || s.lent >= mostLent {
+	if !s.lends || s.played >= settling || s.lent >= mostLent {
 		return false
 	}
 	s.lent++

@@ -59,7 +59,6 @@ func TestPulseSinkAfterASleep(t *testing.T) {
 			for i := range f {
 				f[i] = 1 << 10
 			}
-			s.lent = mostLent
 			s.wanted(2 * s.octets)
 			if err := s.WriteFrame(f); err != nil {
 				t.Fatal(err)
@@ -87,6 +86,7 @@ func TestPulseSinkLends(t *testing.T) {
 		s, _ := newTestSink()
 		defer s.Close()
 		f := make(audio.Frame, audio.FrameSamples)
+		s.lends = true
 		s.wanted(s.octets * 3 / 2)
 		begin := time.Now()
 		for n := range mostLent {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -174,7 +175,7 @@ func printSettings(w io.Writer, all []shown) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	row := func(name string, s shown) {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", name, cmp.Or(printable(s.value), "-"), printable(s.source()))
+		fmt.Fprintf(t, "%s\t%s\t%s\n", name, cmp.Or(printable(withoutPassword(s.value)), "-"), printable(s.source()))
 	}
 	for i, s := range all {
 		j := slices.IndexFunc(all, func(o shown) bool { return o.name == s.name && o.command != s.command })
@@ -212,6 +213,20 @@ func (s shown) source() string {
 	return cmp.Or(s.at.file, "default")
 }
 
+// withoutPassword hides what a URL, or one of several, says to get in: a screen is seen by others.
+func withoutPassword(value string) string {
+	urls := strings.Split(value, ",")
+	for i, text := range urls {
+		switch u, err := url.Parse(text); {
+		case err == nil && u.User != nil:
+			urls[i] = u.Redacted()
+		case err != nil && strings.Contains(text, "://") && strings.Contains(text, "@"):
+			urls[i] = "(not shown)"
+		}
+	}
+	return strings.Join(urls, ",")
+}
+
 // A jsonSetting is one line of config show --json.
 type jsonSetting struct {
 	V        int    `json:"v"`
@@ -232,7 +247,7 @@ func (s shown) json() jsonSetting {
 	case s.at.file != "":
 		source = "file"
 	}
-	return jsonSetting{jsonVersion, s.command, s.name, printable(s.value), source, s.at.variable, printable(s.at.file), s.at.line}
+	return jsonSetting{jsonVersion, s.command, s.name, printable(withoutPassword(s.value)), source, s.at.variable, printable(s.at.file), s.at.line}
 }
 
 // strayVariables tells of what somebody has put into the environment for us, and nothing

@@ -34,7 +34,9 @@ func (c *crowd) show(at time.Time, id int, e call.Event) {
 		numbered.open = false // what it waits for is told for all of them
 		s = &numbered
 		s.results, s.talk, s.errors = &prefixed{s.results, name}, &prefixed{s.talk, name}, &prefixed{s.errors, name}
-		c.calls[id] = s
+		if _, begins := e.(call.Secured); begins { // else it is a last word about one that has ended
+			c.calls[id] = s
+		}
 	}
 	s.show(at, id, e)
 	if _, ended := e.(call.Ended); ended {
@@ -77,6 +79,8 @@ func (s *settings) checkCrowd() error {
 		return usagef("leave one of them out", "--once ends with the first call, and --max-calls %d is for more", s.maxCalls)
 	case s.via != nil:
 		return usagef("leave --max-calls out", "--via brings one call at a time")
+	case s.verifyVia != nil:
+		return usagef("leave --verify-via out", "--max-calls %d: one command cannot say which call its words are of", s.maxCalls)
 	case s.records != nil && s.records.given != "":
 		return usagef("leave --record out", "--max-calls %d: one file cannot take several calls", s.maxCalls)
 	case s.echo:

@@ -45,3 +45,13 @@ func TestCrowd(t *testing.T) {
 		t.Errorf("%d calls are kept, and one is there", len(c.calls))
 	}
 }
+
+// A last word about a call that has ended keeps nothing.
+func TestCrowdForgets(t *testing.T) {
+	var out bytes.Buffer
+	c := newCrowd(&screen{results: &out, talk: &out, errors: &out, many: true})
+	c.show(time.Now(), 7, call.Fault{Err: errInterrupted})
+	if len(c.calls) != 0 || !strings.HasPrefix(out.String(), "call 7: ") {
+		t.Errorf("%d calls are kept after %q", len(c.calls), &out)
+	}
+}

@@ -166,6 +166,12 @@ func (p *phone) obeyCtl(ctx context.Context, e endpoint, verb string, args []str
 	if _, known := ctlVerbs[verb]; !known {
 		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
 	}
+	if p.crowd != nil {
+		return "", &ctl.Error{
+			Status: int(call.ReasonNotPossible), Message: "several calls are taken here, and nothing says which of them is meant",
+			Hint: "it can be asked of a listen without --max-calls; --json has the events of each call",
+		}
+	}
 	switch verb {
 	case "mute", "say", "stats":
 		return p.obeyTalk(ctx, e, verb, args)

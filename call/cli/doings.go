@@ -243,7 +243,11 @@ func (s *screen) recordingEvent(e call.Recording) {
 func (s *screen) written(text string) {
 	line := fmt.Sprintf("%s writes: %s", s.they(), printable(text))
 	rows := []string{line}
-	if c, ok := s.results.(*console); ok && c.terminal {
+	w := s.results
+	if read, ok := w.(sentences); ok {
+		w = read.w
+	}
+	if c, ok := w.(*console); ok && c.terminal {
 		rows = wrapped(line, "  | ", c.width()-1)
 	}
 	for _, row := range rows {

@@ -163,7 +163,11 @@ func (h *hooks) start(event string, id int) {
 		}()
 		return
 	case event == "incoming": // somebody waits for it
-		h.waiting = slices.Insert(h.waiting, 0, j)
+		behind := 0
+		for behind < len(h.waiting) && h.waiting[behind].event == "incoming" {
+			behind++
+		}
+		h.waiting = slices.Insert(h.waiting, behind, j)
 	default:
 		h.waiting = append(h.waiting, j)
 	}

@@ -135,7 +135,7 @@ func listen(c *ucli.Context) error {
 		defer port.Close()
 		addrs = slices.Insert(addrs, 0, port.Mapping().External)
 	}
-	e, err := call.NewListener(s.config(q, p.tty != nil), path, addrs)
+	e, err := call.NewListener(s.config(q, p.tty != nil && p.crowd == nil), path, addrs)
 	if err != nil {
 		path.Close()
 		return p.fail(err)
