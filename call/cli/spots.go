@@ -83,7 +83,7 @@ func valueSpots(app *ucli.App, command string, f ucli.Flag) (all []spot) {
 	if word := tag[strings.LastIndexByte(tag, ' ')+1:]; word != "value" { // as the library says where the usage does not
 		value = meaning(app, word)
 	}
-	if path, ok := f.(*ucli.StringFlag); ok && path.TakesFile {
+	if path, ok := f.(*ucli.StringFlag); ok && path.TakesFile && value.files == "" {
 		value.files = fileNames
 	}
 	if words, list := flagWords(f.Names()[0]); words != nil {
