@@ -70,7 +70,7 @@ type media struct {
 // leastDelay is what packets wait on average where the network does not ask for
 // more: what a sound server is early with its requests now and then, and a
 // scheduler late with us, is then no reason to change the delay in mid-word.
-const leastDelay = 18 * time.Millisecond
+const leastDelay = 15 * time.Millisecond
 
 // silence is what a closed microphone hears. It is not changed.
 var silence [audio.FrameSamples]int16
