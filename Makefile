@@ -1,7 +1,8 @@
 # What there is to do with securecall. Long recipes are scripts/*.sh; each says
 # at its top what it does or checks, and runs alone as well.
 #
-# make test ends with the Go tests, so that their summary stands last; each of
+# make test ends with the Go tests, so that their summary stands last (make nodes and
+# make test-release take minutes, and are no part of it); each of
 # the scripts that use real components can be left out only where CI is not set.
 
 .DEFAULT_GOAL := build

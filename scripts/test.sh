@@ -41,7 +41,6 @@ run interop.sh "calls with libbzrtp" "$(lack linux cc pkg-config bzrtp/bzrtp.h s
 run narrow.sh "narrow paths" "$(lack linux root ip nft)"
 run roam.sh "other networks and routers in mid-call" "$(lack linux root ip nft)"
 run netns.sh "pairs of NATs" "$(lack linux root ip nft turnserver miniupnpd openssl)"
-run nodes.sh "a meeting point on several machines, which die" "$(lack linux root ip turnserver openssl)"
 run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 run service.sh "services, by the tools of systemd" "$(lack linux systemd-analyze systemd-socket-activate strace)"
