@@ -287,3 +287,29 @@ func TestControlCutsInOrder(t *testing.T) {
 		t.Errorf("%d are left, and %d were heard", len(a.unsaid), a.heard)
 	}
 }
+
+// Whoever writes faster than the other side takes lines is told, and no line is lost
+// without a word.
+func TestLinesFasterThanTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.stop()
+		w.run()
+		await[Answered](t, &w.alice)
+		await[Answered](t, &w.bob)
+		taken := 0
+		for range 30 {
+			switch err := w.alice.e.Say(0, "a line"); {
+			case err == nil:
+				taken++
+			case !errors.Is(err, ErrBehind):
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		if got := len(texts(&w.bob)); got != taken || taken < 8 || taken == 30 {
+			t.Errorf("of 30 lines in 0.6 s %d were taken, and %d arrived", taken, got)
+		}
+	})
+}

@@ -51,7 +51,7 @@ const (
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
 	catching = 10                     // Pops over which what was held back then may come in a lump
 
-	spare     = 3 * audio.SampleRate / 1000 // samples that a copy is in time, on average
+	inTime    = 3 * audio.SampleRate / 1000 // samples that a copy is in time, on average
 	farthest  = 5 * audio.FrameSamples      // behind their packets that copies are waited for
 	patience  = 3                           // packets from far away that take the stream up anew there,
 	farSpread = 30 * time.Millisecond       // if they come over so long a time
@@ -211,7 +211,7 @@ func (b *Buffer) low() int {
 	if b.copied == 0 {
 		return b.min
 	}
-	return min(b.max, max(b.min, b.copied+spare))
+	return min(b.max, max(b.min, b.copied+inTime))
 }
 
 // near tells whether n samples from timestamp on may be played or may have

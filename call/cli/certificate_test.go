@@ -1,12 +1,7 @@
 package cli
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,26 +15,12 @@ func TestCertificateRenewal(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	write := func(serial int64, written time.Time, both bool) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
+		key := keyFile
+		if !both {
+			key = filepath.Join(dir, "of the other half.pem")
 		}
-		template := &x509.Certificate{SerialNumber: big.NewInt(serial), DNSNames: []string{"meet.example"}, NotAfter: time.Now().Add(time.Hour)}
-		cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		private, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert}, keyFile: {Type: "PRIVATE KEY", Bytes: private}} {
-			if name == keyFile && !both {
-				continue
-			}
-			if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-				t.Fatal(err)
-			}
+		renewed(t, certFile, key, serial)
+		for _, name := range []string{certFile, key} {
 			if err := os.Chtimes(name, written, written); err != nil {
 				t.Fatal(err)
 			}
