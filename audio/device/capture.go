@@ -25,7 +25,7 @@ const (
 	// however many pieces.
 	apart = 3 * time.Millisecond
 	// steady is how many deliveries in a row show what always waits for the next, in the
-	// first second, before there are words; later it takes so many times as many, since a gap
+	// first second of sound, before there are words; later it takes so many times as many, since a gap
 	// in what is said is worse.
 	steady, steadier = 10, 25
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
@@ -49,7 +49,7 @@ type capture struct {
 	buf    [unread + longest]int16
 	n      int       // of buf
 	pushed time.Time // when the device last gave sound
-	began  time.Time // when the first frame was asked for
+	began  time.Time // when it first gave sound to somebody who listens
 	least  int       // of buf, what waited before each of the last deliveries
 	seen   int       // deliveries since least was begun
 
@@ -69,6 +69,9 @@ func newCapture(spec string) *capture {
 func (c *capture) push(raw []byte) {
 	c.mu.Lock()
 	now := time.Now()
+	if c.began.IsZero() {
+		c.began = now
+	}
 	if now.Sub(c.pushed) >= apart {
 		c.catchUp(now)
 		c.keep(unread) // what comes at once, after a pause of the machine, has had no reader yet
@@ -92,7 +95,7 @@ func (c *capture) push(raw []byte) {
 func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n, c.seen, c.began = 0, 0, time.Now()
+	c.n, c.seen, c.began = 0, 0, time.Time{}
 }
 
 // ReadFrame gives silence while a device is still being switched on, which may
@@ -163,7 +166,7 @@ func (c *capture) catchUp(now time.Time) {
 		c.least = c.n
 	}
 	enough := steady
-	if !c.began.IsZero() && now.Sub(c.began) > time.Second {
+	if now.Sub(c.began) > time.Second {
 		enough *= steadier
 	}
 	if c.seen++; c.seen < enough {

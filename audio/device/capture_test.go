@@ -44,9 +44,13 @@ func TestCaptureCatchesUp(t *testing.T) {
 	for first, want := range map[int]int{audio.FrameSamples - 8: 0, worthwhile: 0, worthwhile - 1: worthwhile - 1} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCapture("default")
-			c.last = time.Now()
-			c.push(make([]byte, 2*first))
 			f := make(audio.Frame, audio.FrameSamples)
+			for range 100 { // it is still being switched on
+				if err := c.ReadFrame(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.push(make([]byte, 2*first))
 			for range 2 * steady {
 				time.Sleep(audio.FrameDuration)
 				c.push(make([]byte, 2*audio.FrameSamples))
