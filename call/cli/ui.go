@@ -378,7 +378,7 @@ func diagnose(err error) diagnosis {
 	case isHookError(err):
 		d.hint, d.status = hookHint, int(call.ReasonNotPossible)
 	case errors.As(err, &priv):
-		d.hint, d.status = "the file with the secret that both sides have", int(call.ReasonNotPossible)
+		d.hint, d.status = "a file with the secret, that the user who runs this can read", int(call.ReasonNotPossible)
 	case errors.As(err, &usage):
 		d.hint, d.status = usage.hint, statusUsage
 	case errors.As(err, &dev):
