@@ -45,6 +45,8 @@ type phone struct {
 
 	manager *service.Manager // who has started us; nil: nobody
 	waits   bool             // and was told that calls are waited for
+	reader  rereader
+	hangups chan os.Signal // at which the settings are read again; nil: never
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -60,9 +62,10 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
-		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
-			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
+	if listener {
+		if err := s.checkAnswerer(p.tty != nil); err != nil {
+			return nil, err
+		}
 	}
 
 	results := p.stdout
@@ -101,6 +104,15 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 	}
 	return p, nil
+}
+
+// checkAnswerer refuses to wait for calls that nobody could answer.
+func (s *settings) checkAnswerer(person bool) error {
+	if s.acceptAll || s.hooks.decide() || person {
+		return nil
+	}
+	return usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
+		"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 }
 
 // run drives e until it has ended. Whatever happens, the terminal is as it
@@ -156,6 +168,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		case now := <-tick.C:
 			p.screen.meters(e)
 			p.screen.tick(now)
+		case <-p.hangups:
+			p.reread(e, q)
 		case <-beats:
 			p.beat(ctx, e)
 		case ended := <-done:
@@ -214,11 +228,16 @@ func (p *phone) finish(ended call.Ended) error {
 // fail says what went wrong outside a call, to a script too.
 func (p *phone) fail(err error) error {
 	d := p.s.from.explain(diagnose(err))
+	p.complain(d)
+	return exitStatus(d.status)
+}
+
+// complain says what went wrong outside a call to all who are told.
+func (p *phone) complain(d diagnosis) {
 	if p.events != nil {
 		p.events.fail(d)
 	}
 	complain(p.screen.errors, d)
-	return exitStatus(d.status)
 }
 
 // A queue takes events from an endpoint, which must not wait, to whoever

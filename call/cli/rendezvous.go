@@ -248,7 +248,7 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 }
 
 func runRendezvous(c *ucli.Context) error {
-	open := &openMeeting{c: c, typed: typedFlags(c)}
+	open := &openMeeting{rereader: newRereader(c), rereads: hangupRereads()}
 	m, err := readMeeting(c)
 	if err != nil {
 		return err
