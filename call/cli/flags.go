@@ -47,6 +47,7 @@ type settings struct {
 	maxCalls      int
 	audioOnStdin  bool
 	audioOnStdout bool
+	log           string  // its format; empty: none is written
 	from          origins // of what was not typed
 }
 

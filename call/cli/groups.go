@@ -20,7 +20,7 @@ var flagGroups = []struct{ title, flags string }{
 	{"Network", "bind via relay-only map"},
 	{"Trust", "require verify-via split-sas secret-file secret-fd state ephemeral"},
 	{"Algorithms", "key-agreement cipher auth hash sas"},
-	{"Screen and scripts", "json q v plain no-color no-input"},
+	{"Screen and scripts", "json log q v plain no-color no-input"},
 }
 
 // grouped puts flags in the order of the groups, and tells each its heading, if they are too

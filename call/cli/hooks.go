@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -231,6 +232,9 @@ func (h *hooks) over(n hookNews) {
 // hooked shows what a command has printed, or acts on how it has ended.
 func (p *phone) hooked(e endpoint, n hookNews) {
 	if !n.over {
+		if p.log != nil {
+			p.log.write(time.Now(), slog.LevelInfo, n.id, "output of a command", slog.String("on", n.event), slog.String("line", n.line))
+		}
 		p.screen.say(p.screen.errors, "on-%s: %s", n.event, n.line)
 		return
 	}

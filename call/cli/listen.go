@@ -40,6 +40,10 @@ file of settings again, for the calls to come (docs/configuration.md).`,
 			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, with --echo or sound from files; further callers hear busy", DefaultText: "1"},
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
+			&ucli.StringFlag{
+				Name: "log", Value: "none",
+				Usage: "a line an event on stderr, in place of what a person reads: `FORMAT` is none, text or json; names and addresses with -v alone",
+			},
 			hookFlag("incoming", "let `CMD` decide about each call, by its exit status: 0 accept, 1 decline, 2 busy"),
 			hookFlag("secured", "run `CMD` when keys are agreed, with the facts in its environment as SECURECALL_…"),
 			hookFlag("ended", "run `CMD` when such a call has ended, with the outcome among the facts"),
@@ -88,6 +92,12 @@ func readListen(c *ucli.Context) (*settings, error) {
 		if s.bind, err = parseBind(b, port); err != nil {
 			return nil, err
 		}
+	}
+	if s.log, err = readLog(c.String("log")); err != nil {
+		return nil, err
+	}
+	if s.log != "" && s.json && s.audioOnStdout {
+		return nil, usagef("leave one of them out", "--log and --json: stdout carries sound, and stderr cannot have both")
 	}
 	return s, nil
 }

@@ -112,7 +112,7 @@ func (p *phone) rereading(r rereader) (stop func()) {
 
 // lasting are the settings of listen that take a restart: where calls come in, who we are,
 // and what is written where.
-var lasting = strings.Fields("bind via relay-only map state ephemeral secret-fd once json q v plain no-color no-input")
+var lasting = strings.Fields("bind via relay-only map state ephemeral secret-fd once log json q v plain no-color no-input")
 
 // reread takes over what can change for the calls to come. Those that there are go on as they
 // began, and what is wrong changes nothing.
@@ -138,6 +138,9 @@ func (p *phone) reread(e endpoint, q *queue) {
 	if len(fixed) > 0 {
 		p.screen.say(p.screen.talk, "  to change %s takes a restart", strings.Join(fixed, ", "))
 	}
+	if p.log != nil {
+		p.log.reread(time.Now(), fixed)
+	}
 }
 
 // takeOver has the calls to come be as s says, as far as that can change, and returns the
@@ -151,7 +154,7 @@ func (p *phone) takeOver(e endpoint, q *queue, again *ucli.Context, s *settings)
 	}
 	s.bind, s.via, s.relayOnly, s.mapPort = old.bind, old.via, old.relayOnly, old.mapPort
 	s.state, s.ephemeral, s.cache, s.once = old.state, old.ephemeral, old.cache, old.once
-	s.json, s.quiet, s.verbose = old.json, old.quiet, old.verbose
+	s.log, s.json, s.quiet, s.verbose = old.log, old.json, old.quiet, old.verbose
 	s.plain, s.color, s.input = old.plain, old.color, old.input
 	if (s.maxCalls > 1) != (old.maxCalls > 1) { // lines are told otherwise then
 		fixed, s.maxCalls = append(fixed, "max-calls"), old.maxCalls

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type phone struct {
 	screen *screen
 	crowd  *crowd    // nil: one call at a time
 	events *events   // nil without --json
+	log    *logbook  // nil without --log
 	tty    *os.File  // where keys are read; nil: nobody sits there
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
@@ -102,6 +104,9 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		if s.audioOnStdout {
 			p.screen.errors = io.Discard
 		}
+	}
+	if p.log = newLogbook(p.stderr, s); p.log != nil {
+		p.screen.talk, p.screen.errors, p.screen.live = io.Discard, io.Discard, nil
 	}
 	return p, nil
 }
@@ -199,6 +204,9 @@ func (p *phone) show(items []item) {
 		} else {
 			p.screen.show(i.at, i.id, i.e)
 		}
+		if p.log != nil {
+			p.log.show(i.at, i.id, i.e)
+		}
 		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
 		p.ready(i.e)
@@ -221,6 +229,9 @@ func (p *phone) finish(ended call.Ended) error {
 		return nil
 	case !p.ended:
 		p.screen.failure(ended)
+		if p.log != nil {
+			p.log.ended(time.Now(), 0, ended)
+		}
 	}
 	return exitStatus(ended.Reason)
 }
@@ -236,6 +247,9 @@ func (p *phone) fail(err error) error {
 func (p *phone) complain(d diagnosis) {
 	if p.events != nil {
 		p.events.fail(d)
+	}
+	if p.log != nil {
+		p.log.fail(time.Now(), 0, slog.LevelError, d)
 	}
 	complain(p.screen.errors, d)
 }
