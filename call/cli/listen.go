@@ -41,6 +41,10 @@ file of settings again, for the calls to come (docs/configuration.md).`,
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
 			&ucli.StringFlag{
+				Name: "ring", Value: "auto",
+				Usage: "where a call rings that you are asked about: `DST` as for --speaker, or auto (the speaker, where it is a device)",
+			},
+			&ucli.StringFlag{
 				Name: "log", Value: "none",
 				Usage: "a line an event on stderr, in place of what a person reads: `FORMAT` is none, text or json; names and addresses with -v alone",
 			},
@@ -92,6 +96,9 @@ func readListen(c *ucli.Context) (*settings, error) {
 		if s.bind, err = parseBind(b, port); err != nil {
 			return nil, err
 		}
+	}
+	if s.ring, err = readRing(c.String("ring")); err != nil {
+		return nil, err
 	}
 	if s.log, err = readLog(c.String("log")); err != nil {
 		return nil, err
@@ -165,7 +172,7 @@ func listen(c *ucli.Context) error {
 
 // checkCalls finds out, as far as that goes without a call, whether calls can be as the flags say.
 func (s *settings) checkCalls() error {
-	for _, check := range []func() error{s.hooks.check, s.checkSound, s.checkListen} {
+	for _, check := range []func() error{s.hooks.check, s.checkSound, s.checkRing, s.checkListen} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -155,7 +155,7 @@ func (p *phone) takeOver(e endpoint, q *queue, again *ucli.Context, s *settings)
 	s.bind, s.via, s.relayOnly, s.mapPort = old.bind, old.via, old.relayOnly, old.mapPort
 	s.state, s.ephemeral, s.cache, s.once = old.state, old.ephemeral, old.cache, old.once
 	s.log, s.json, s.quiet, s.verbose = old.log, old.json, old.quiet, old.verbose
-	s.plain, s.color, s.input = old.plain, old.color, old.input
+	s.plain, s.color, s.input, s.ringer = old.plain, old.color, old.input, old.ringer
 	if (s.maxCalls > 1) != (old.maxCalls > 1) { // lines are told otherwise then
 		fixed, s.maxCalls = append(fixed, "max-calls"), old.maxCalls
 	}

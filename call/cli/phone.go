@@ -85,6 +85,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
+		p.screen.bell = !s.plain && !s.json
 	}
 	if p.stderr.terminal && os.Getenv("TERM") != "dumb" && inForeground(os.Stderr) && !s.quiet {
 		p.screen.live = p.stderr
@@ -108,6 +109,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	if p.log = newLogbook(p.stderr, s); p.log != nil {
 		p.screen.talk, p.screen.errors, p.screen.live = io.Discard, io.Discard, nil
 	}
+	s.ringer = newRinger()
 	return p, nil
 }
 
@@ -139,6 +141,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		p.keys, keys = k, k.keys
 	}
 	defer p.serveCtl(e)()
+	p.s.ringer.tell = func(err error) { q.put(0, call.Fault{Err: err}) }
+	defer p.s.ringer.quiet()
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
@@ -172,6 +176,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.resized()
 		case now := <-tick.C:
 			p.screen.meters(e)
+			p.screen.ring(now)
 			p.screen.tick(now)
 		case <-p.hangups:
 			p.reread(e, q)
@@ -207,6 +212,7 @@ func (p *phone) show(items []item) {
 		if p.log != nil {
 			p.log.show(i.at, i.id, i.e)
 		}
+		p.rings(i.id, i.e)
 		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
 		p.ready(i.e)
