@@ -112,7 +112,7 @@ func (p *phone) rereading(r rereader) (stop func()) {
 
 // lasting are the settings of listen that take a restart: where calls come in, who we are,
 // and what is written where.
-var lasting = strings.Fields("bind via relay-only map state ephemeral secret-fd once log json q v plain no-color no-input")
+var lasting = strings.Fields("bind via relay-only map state ephemeral secret-fd once packet-time log json q v plain no-color no-input")
 
 // reread takes over what can change for the calls to come. Those that there are go on as they
 // began, and what is wrong changes nothing.
@@ -154,13 +154,14 @@ func (p *phone) takeOver(e endpoint, q *queue, again *ucli.Context, s *settings)
 	}
 	s.bind, s.via, s.relayOnly, s.mapPort = old.bind, old.via, old.relayOnly, old.mapPort
 	s.state, s.ephemeral, s.cache, s.once = old.state, old.ephemeral, old.cache, old.once
+	s.packetTime = old.packetTime
 	s.log, s.json, s.quiet, s.verbose = old.log, old.json, old.quiet, old.verbose
 	s.plain, s.color, s.input, s.ringer = old.plain, old.color, old.input, old.ringer
 	if (s.maxCalls > 1) != (old.maxCalls > 1) { // lines are told otherwise then
 		fixed, s.maxCalls = append(fixed, "max-calls"), old.maxCalls
 	}
-	if s.audioOnStdin != old.audioOnStdin || s.audioOnStdout != old.audioOnStdout {
-		return nil, usagef("start it anew for that", "--mic and --speaker: stdin and stdout stay what they were at the start")
+	if s.echo != old.echo || s.audioOnStdin != old.audioOnStdin || s.audioOnStdout != old.audioOnStdout {
+		return nil, usagef("start it anew for that", "--echo, and stdin and stdout as --mic and --speaker, stay what they were at the start")
 	}
 	if s.known && s.ephemeral {
 		return nil, usagef("start it anew with --state", "--ephemeral knows nobody: --accept known would answer nobody")
