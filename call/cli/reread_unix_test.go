@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -106,6 +107,10 @@ func TestListenReadsItsSettingsAgain(t *testing.T) {
 			"the settings were read again", "to change bind, ephemeral takes a restart")
 		if c := last(); c.MaxCalls != 3 || p.s.bind.Port() != 0 || p.s.ephemeral {
 			t.Errorf("the calls to come have %+v at %v", c, p.s.bind)
+		}
+		reread("shorter packets", "packet-time = \"10ms\"\n"+first, true, "read again", "to change packet-time takes a restart")
+		if c := last(); c.PacketTime != 20*time.Millisecond {
+			t.Errorf("the calls to come have packets of %v", c.PacketTime)
 		}
 		reread("one call instead of many", "[listen]\nbind = \"127.0.0.1:0\"\naccept = \"all\"\n", true, "read again", "to change max-calls takes a restart")
 		reread("a mistyped setting", "[listen]\nacept = \"all\"\n", false, "the settings stay as they were: "+file+", line 2: listen.acept is no setting")
