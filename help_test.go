@@ -50,7 +50,7 @@ var contract = map[string]string{
 		--key-agreement --cipher --auth --hash --sas --secret-file --secret-fd --via --relay-only --map --state --ephemeral
 		--packet-time --echo-cancel --noise-suppression --auto-gain --json -q -v --no-color --plain --no-input --help -h`,
 	"dial":   `--timeout --name`,
-	"listen": `--accept --max-calls --once --echo --on-incoming --on-secured --on-ended`,
+	"listen": `--accept --max-calls --once --echo --on-incoming --on-secured --on-ended --ring --log`,
 }
 
 func TestHelpKeepsTheContract(t *testing.T) {

@@ -16,7 +16,8 @@ import (
 	"securecall/crypto/zrtp/wire"
 )
 
-// Config of an Endpoint. It is not changed after NewDialer or NewListener.
+// Config of an Endpoint. It is not changed after NewDialer or NewListener; Configure gives the
+// calls to come another.
 type Config struct {
 	// Mic and Speaker open the ends of the sound. A dialler opens them before
 	// its first packet, a listener before it answers; a call that cannot have

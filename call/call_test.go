@@ -252,6 +252,11 @@ func TestHowCallsEnd(t *testing.T) {
 			nil,
 			ReasonNoAnswer, ReasonNoAnswer,
 		},
+		"it rings out": {
+			func(w *world) { w.bob.conf.AcceptAll, w.alice.conf.Timeout = false, 5*time.Minute },
+			nil,
+			ReasonNoAnswer, ReasonNoAnswer,
+		},
 		"the caller gives up": {
 			func(w *world) { w.bob.conf.AcceptAll = false },
 			func(t *testing.T, w *world) { await[Ringing](t, &w.alice); w.alice.cancel() },

@@ -182,7 +182,7 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		if c.id != 0 { // a stranger's half-open exchange is nobody's news
 			e.conf.OnEvent(c.id, ev)
 		}
-		if _, ok := ev.(Incoming); ok && e.conf.AcceptAll {
+		if _, ok := ev.(Incoming); ok && c.conf.AcceptAll {
 			e.open(r)
 		}
 	}
@@ -201,13 +201,17 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 // admit makes a call that has just been secured one of the listener's, if there
 // may be one more.
 func (e *Endpoint) admit(r *running) bool {
-	limit := e.conf.MaxCalls
+	limit := e.next.MaxCalls
 	if e.conf.Once {
 		limit = 1
 	}
 	if len(e.admitted) >= limit || e.conf.Once && e.last != nil {
-		if !e.full && e.conf.MaxCalls > 1 {
+		switch {
+		case e.full:
+		case e.next.MaxCalls > 1:
 			e.conf.OnEvent(0, Fault{Err: fmt.Errorf("all %d calls are taken: a caller was told busy", limit), Hint: "a larger --max-calls takes more"})
+		case len(e.admitted) > 0:
+			e.conf.OnEvent(0, Fault{Err: &BusyError{r.core.who()}})
 		}
 		e.full = true
 		return false
@@ -278,6 +282,10 @@ func (e *Endpoint) reroute() {
 
 // obey carries out a person's command.
 func (e *Endpoint) obey(now time.Time, o order) {
+	if o.conf != nil {
+		e.configure(o.conf)
+		return
+	}
 	r := e.call(o.id)
 	if r == nil {
 		if o.reply != nil {

@@ -193,7 +193,7 @@ func (e *Endpoint) tape(r *running) {
 	if t.wanted {
 		t.wanted = false
 		e.work(r, func(r *running) {
-			recorder, err := e.conf.Recorder()
+			recorder, err := r.core.conf.Recorder()
 			if err == nil && recorder == nil {
 				err = ErrNoRecorder
 			}

@@ -387,3 +387,26 @@ func TestKeysDoNotDecideForACommand(t *testing.T) {
 		t.Errorf("asked %q, orders are %v", &asked, board.orders)
 	}
 }
+
+// A program that ends does not wait for ever: commands that hang are ended, those that wait
+// are not begun, and each is told.
+func TestLastHooksHaveAnEnd(t *testing.T) {
+	command, file := patient(t)
+	x := newPost(t, map[string]string{"ended": command})
+	t.Parallel()
+	x.hooks.limit, x.hooks.last, x.hooks.grace = time.Hour, time.Millisecond, 50*time.Millisecond
+	x.tell(1, fromBob, call.Ended{})
+	begun(t, file)
+	x.hooks.running = maxHooks // others, which are never told of again
+	x.tell(2, fromBob, call.Ended{})
+	x.settle()
+	gone(t, file)
+	for _, want := range []string{
+		"--on-ended: sh was ended: securecall ends, and does not wait for it any longer",
+		"--on-ended: sh was not run: securecall ends, and does not wait for it any longer",
+	} {
+		if strings.Count(x.screen.String(), want) != 1 {
+			t.Errorf("%q is not told once:\n%s", want, &x.screen)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -33,6 +34,7 @@ type phone struct {
 	screen *screen
 	crowd  *crowd    // nil: one call at a time
 	events *events   // nil without --json
+	log    *logbook  // nil without --log
 	tty    *os.File  // where keys are read; nil: nobody sits there
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
@@ -45,6 +47,8 @@ type phone struct {
 
 	manager *service.Manager // who has started us; nil: nobody
 	waits   bool             // and was told that calls are waited for
+	reader  rereader
+	hangups chan os.Signal // at which the settings are read again; nil: never
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -60,9 +64,10 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
-		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
-			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
+	if listener {
+		if err := s.checkAnswerer(p.tty != nil); err != nil {
+			return nil, err
+		}
 	}
 
 	results := p.stdout
@@ -80,6 +85,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
+		p.screen.bell = !s.plain && !s.json
 	}
 	if p.stderr.terminal && os.Getenv("TERM") != "dumb" && inForeground(os.Stderr) && !s.quiet {
 		p.screen.live = p.stderr
@@ -100,7 +106,20 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 			p.screen.errors = io.Discard
 		}
 	}
+	if p.log = newLogbook(p.stderr, s); p.log != nil {
+		p.screen.talk, p.screen.errors, p.screen.live = io.Discard, io.Discard, nil
+	}
+	s.ringer = newRinger()
 	return p, nil
+}
+
+// checkAnswerer refuses to wait for calls that nobody could answer.
+func (s *settings) checkAnswerer(person bool) error {
+	if s.acceptAll || s.hooks.decide() || person {
+		return nil
+	}
+	return usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
+		"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 }
 
 // run drives e until it has ended. Whatever happens, the terminal is as it
@@ -122,6 +141,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		p.keys, keys = k, k.keys
 	}
 	defer p.serveCtl(e)()
+	p.s.ringer.tell = func(err error) { q.put(0, call.Fault{Err: err}) }
+	defer p.s.ringer.quiet()
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
@@ -155,7 +176,10 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.resized()
 		case now := <-tick.C:
 			p.screen.meters(e)
+			p.screen.ring(now)
 			p.screen.tick(now)
+		case <-p.hangups:
+			p.reread(e, q)
 		case <-beats:
 			p.beat(ctx, e)
 		case ended := <-done:
@@ -185,6 +209,10 @@ func (p *phone) show(items []item) {
 		} else {
 			p.screen.show(i.at, i.id, i.e)
 		}
+		if p.log != nil {
+			p.log.show(i.at, i.id, i.e)
+		}
+		p.rings(i.id, i.e)
 		p.hooks.note(i)
 		p.reach.note(i.id, i.e)
 		p.ready(i.e)
@@ -207,6 +235,9 @@ func (p *phone) finish(ended call.Ended) error {
 		return nil
 	case !p.ended:
 		p.screen.failure(ended)
+		if p.log != nil {
+			p.log.ended(time.Now(), 0, ended)
+		}
 	}
 	return exitStatus(ended.Reason)
 }
@@ -214,11 +245,19 @@ func (p *phone) finish(ended call.Ended) error {
 // fail says what went wrong outside a call, to a script too.
 func (p *phone) fail(err error) error {
 	d := p.s.from.explain(diagnose(err))
+	p.complain(d)
+	return exitStatus(d.status)
+}
+
+// complain says what went wrong outside a call to all who are told.
+func (p *phone) complain(d diagnosis) {
 	if p.events != nil {
 		p.events.fail(d)
 	}
+	if p.log != nil {
+		p.log.fail(time.Now(), 0, slog.LevelError, d)
+	}
 	complain(p.screen.errors, d)
-	return exitStatus(d.status)
 }
 
 // A queue takes events from an endpoint, which must not wait, to whoever

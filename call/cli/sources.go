@@ -49,13 +49,14 @@ type given struct {
 type configured struct {
 	from   origins
 	limits limits // of rendezvous
+	secret []byte // of --secret-fd, which can be read once
 }
 
 type configuredKey struct{}
 
 // withConfigured is ctx with room for what a command will be given.
 func withConfigured(ctx context.Context) (context.Context, *configured) {
-	s := &configured{origins{}, defaultLimits()}
+	s := &configured{from: origins{}, limits: defaultLimits()}
 	return context.WithValue(ctx, configuredKey{}, s), s
 }
 

@@ -226,3 +226,16 @@ func FuzzUserSettings(f *testing.F) {
 		}
 	})
 }
+
+// A folder that was closed for the sake of a secret in it closes the settings too, to a service
+// with a user of its own: it says what to do about that, and not how to do without.
+func TestSettingsInAClosedFolder(t *testing.T) {
+	const name = "/etc/securecall/config.toml"
+	d := diagnose(unreadable(name, &os.PathError{Op: "open", Path: name, Err: os.ErrPermission}))
+	if d.status != 31 || !strings.Contains(d.what, name+": permission denied") || !strings.Contains(d.hint, "chmod a+rx /etc/securecall,") {
+		t.Errorf("%+v", d)
+	}
+	if d = diagnose(unreadable(name, os.ErrInvalid)); !strings.Contains(d.hint, "SECURECALL_CONFIG") {
+		t.Errorf("%+v", d)
+	}
+}
