@@ -37,7 +37,8 @@ func (a *asked) want(what string) error { a.wanted = append(a.wanted, what); ret
 func (a *asked) Do(id int, c call.Command) {
 	names := map[call.Command]string{
 		call.Mute: "mute", call.Unmute: "unmute", call.Hold: "hold", call.Unhold: "unhold",
-		call.Record: "record", call.EndRecord: "end", call.BeginVerify: "begin", call.EndVerify: "end verify",
+		call.Record: "record", call.EndRecord: "end", call.Answer: "answer", call.Decline: "decline", call.Hangup: "hangup",
+		call.BeginVerify: "begin", call.EndVerify: "end verify",
 	}
 	_ = a.want(fmt.Sprintf("%s %d", names[c], id))
 	if a.did != nil {

@@ -168,6 +168,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 
 func (p *phone) show(items []item) {
 	for _, i := range items {
+		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
 		if p.events != nil {
 			if err := p.events.show(i.at, i.id, i.e); err != nil {
 				p.failed = true
@@ -186,7 +187,6 @@ func (p *phone) show(items []item) {
 			p.screen.show(i.at, i.id, i.e)
 		}
 		p.hooks.note(i)
-		p.reach.note(i.id, i.e)
 		p.ready(i.e)
 	}
 	if p.stdout.err != nil {

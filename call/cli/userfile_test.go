@@ -26,6 +26,7 @@ var badUserSettings = []struct{ text, what, hint string }{
 	{"[rendezvous]\nconfig = \"other.toml\"", "line 2: rendezvous.config is no setting", "on the command line alone"},
 	{"[contacts]\nremove = true", "line 2: contacts.remove is no setting", "on the command line alone"},
 	{"[ctl]\npid = 3", "line 2: ctl.pid is no setting", "on the command line alone"},
+	{"[ctl]\ncall = 3", "line 2: ctl.call is no setting", "on the command line alone"},
 	{"[devices]\ntest = true", "line 2: devices.test is no setting", "on the command line alone"},
 	{"mute = true", "line 1: mute is no setting", "securecall help listen and securecall help dial show which there are"},
 
