@@ -79,8 +79,6 @@ func (s *settings) checkCrowd() error {
 		return usagef("leave one of them out", "--once ends with the first call, and --max-calls %d is for more", s.maxCalls)
 	case s.via != nil:
 		return usagef("leave --max-calls out", "--via brings one call at a time")
-	case s.verifyVia != nil:
-		return usagef("leave --verify-via out", "--max-calls %d: one command cannot say which call its words are of", s.maxCalls)
 	case s.records != nil && s.records.given != "":
 		return usagef("leave --record out", "--max-calls %d: one file cannot take several calls", s.maxCalls)
 	case s.echo:
