@@ -79,6 +79,7 @@ mic = "greeting.wav"
 speaker = "headset"
 state = "state"
 secret-file = "~/secret"
+record = "calls/"
 verify-via = 'ssh bob "securecall ctl sas"'
 `)
 	home := t.TempDir()
@@ -91,7 +92,7 @@ verify-via = 'ssh bob "securecall ctl sas"'
 	dir := filepath.Dir(name)
 	for name, want := range map[string]string{
 		"cipher": "AES3,AES1", "hash": "S256,S384", "mic": filepath.Join(dir, "greeting.wav"), "speaker": "headset",
-		"state": filepath.Join(dir, "state"), "secret-file": filepath.Join(home, "secret"), "verify-via": `ssh bob "securecall ctl sas"`,
+		"state": filepath.Join(dir, "state"), "record": filepath.Join(dir, "calls") + string(filepath.Separator), "secret-file": filepath.Join(home, "secret"), "verify-via": `ssh bob "securecall ctl sas"`,
 	} {
 		if got := c.String(name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
