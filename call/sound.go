@@ -20,7 +20,7 @@ type note struct {
 	ends     ends
 	from     netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
 	size     int            // and its bytes
-	recorder Recorder       // that was opened, unless err
+	recorder Recorder       // that was opened, unless err, or could not be closed
 	which    string         // mic, speaker
 	err      error
 }
@@ -194,7 +194,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 	case noteTape:
 		r.core.opened(now, n.recorder, n.err)
 	case noteTapeLost:
-		r.core.tell(Recording{Err: n.err})
+		r.core.tell(Recording{File: nameOf(n.recorder), Err: n.err})
 	case noteDone:
 		r.workers--
 	}

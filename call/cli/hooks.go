@@ -146,6 +146,10 @@ func (h *hooks) note(i item) {
 	case call.Verified:
 		known.add(h.lines.lines(i.at, i.id, e))
 		known.set("VERIFIED", "true")
+	case call.Recording:
+		if e.On {
+			known.set("RECORDING", e.File)
+		}
 	case call.Answered:
 		h.dismiss(i.id) // somebody was faster
 	case call.Ended:

@@ -23,6 +23,7 @@ func Listen() *ucli.Command {
 		Usage: "wait for calls",
 		UsageText: `securecall listen
 securecall listen --accept all --echo --max-calls 20
+securecall listen --accept all --max-calls 20 --mic greeting.wav --speaker none --record calls/
 securecall listen --via meet.example
 securecall listen --accept all --once --mic none --speaker message.wav
 securecall listen --on-incoming ./decide --on-ended 'sh -c "date >> calls"'`,

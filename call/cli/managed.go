@@ -181,9 +181,6 @@ func (p *phone) takeOver(e endpoint, q *queue, again *ucli.Context, s *settings)
 			return nil, err
 		}
 	}
-	if old.verifyVia == nil {
-		p.viaFor = p.screen.current // which goes on without
-	}
 	p.s, p.hooks.commands = s, s.hooks
 	p.screen.mic, p.screen.speaker, p.screen.split, p.screen.records = s.mic, s.speaker, s.splitSAS, s.records
 	p.screen.hooked = s.hooks.decide()

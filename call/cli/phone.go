@@ -41,9 +41,7 @@ type phone struct {
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
 	hooks  *hooks
-	vias   chan viaAnswer
-	viaFor int  // the call that --verify-via was run for
-	viaDue bool // and has not answered for yet
+	vias   *vias
 
 	manager *service.Manager // who has started us; nil: nobody
 	waits   bool             // and was told that calls are waited for
@@ -81,7 +79,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
+	p.vias, p.reach, p.hooks = newVias(), newReachable(), newHooks(s)
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
@@ -160,13 +158,12 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			tick.Reset(pace)
 		}
 		select {
-		case a := <-p.vias:
+		case a := <-p.vias.answers:
 			p.via(e, a)
 		case n := <-p.hooks.news:
 			p.hooked(e, n)
 		case <-q.ready:
 			p.show(q.take())
-			p.startVia(ctx)
 			if p.failed {
 				cancel()
 			}
@@ -192,6 +189,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 
 func (p *phone) show(items []item) {
 	for _, i := range items {
+		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
 		if p.events != nil {
 			if err := p.events.show(i.at, i.id, i.e); err != nil {
 				p.failed = true
@@ -199,11 +197,8 @@ func (p *phone) show(items []item) {
 		}
 		if _, ok := i.e.(call.Ended); ok {
 			p.ended = true
-			if p.viaDue && i.id == p.viaFor {
-				p.viaDue = false
-				p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
-			}
 		}
+		p.follow(i)
 		if p.crowd != nil {
 			p.crowd.show(i.at, i.id, i.e)
 		} else {
@@ -214,7 +209,6 @@ func (p *phone) show(items []item) {
 		}
 		p.rings(i.id, i.e)
 		p.hooks.note(i)
-		p.reach.note(i.id, i.e)
 		p.ready(i.e)
 	}
 	if p.stdout.err != nil {

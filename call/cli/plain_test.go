@@ -34,7 +34,7 @@ func TestPlainScreen(t *testing.T) {
 	var b bytes.Buffer
 	s := &screen{
 		results: &b, talk: &b, errors: &b, ask: &b, live: &console{w: &b, terminal: true}, color: true, verbose: true, many: true,
-		mic: "headset", speaker: "default", records: &records{last: "call.wav"},
+		mic: "headset", speaker: "default", records: &records{},
 	}
 	s.plainly()
 	for _, i := range sampleEvents() {

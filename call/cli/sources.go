@@ -89,7 +89,7 @@ func takesSettings(command string) bool {
 // this once, name the file itself, or mean something only in the process that they are for.
 func isSetting(f ucli.Flag) bool {
 	switch f.Names()[0] {
-	case "help", "config", "secret-fd", "test", "remove", "pid":
+	case "help", "config", "secret-fd", "test", "remove", "pid", "call":
 		return false
 	}
 	return true
