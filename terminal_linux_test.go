@@ -416,3 +416,43 @@ func TestDoctorWaits(t *testing.T) {
 	alice.sees(`\r\x1b\[Ksecurecall: interrupted`)
 	alice.leaves(130)
 }
+
+// Whoever wants no colours has none, by either way of saying so (--no-color: TestDecline).
+func TestNoColorVariable(t *testing.T) {
+	t.Parallel()
+	bob := sitAt(t, "env", append([]string{"NO_COLOR=1", "securecall", "listen", "--bind", "127.0.0.1:0", "--accept", "all", "--once"}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
+	bob.sees(`read to each other:   [a-zA-Z]+  [a-zA-Z]+`)
+	bob.sees(`in the call · 0:0\d · not verified`)
+	bob.types("m")
+	bob.sees(`· muted`)
+	bob.types("q")
+	bob.leaves(0)
+	if text, _ := bob.screen.text(); regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(text) {
+		t.Errorf("colours, with NO_COLOR:\n%q", text)
+	}
+	if status, lines := ended(); status != 0 {
+		t.Errorf("the caller ended with %d:\n%s", status, lines)
+	}
+}
+
+// --no-input asks nobody, and leaves the keys to whoever has them.
+func TestNoInput(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--no-input"}, quietEnds...)...)
+	bob.sees(`nobody can be asked whether to answer`)
+	bob.leaves(2)
+	bob = sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--no-input", "--accept", "all", "--once"}, quietEnds...)...)
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	alice := sit(t, append([]string{"dial", "--no-input", peer}, quietEnds...)...)
+	alice.sees(`in the call`)
+	if alice.mode() != alice.before || bob.mode() != bob.before {
+		t.Error("the terminal was changed")
+	}
+	if text, _ := alice.screen.text(); strings.Contains(text, "press") || strings.Contains(text, "help)") {
+		t.Errorf("keys are offered:\n%q", text)
+	}
+	alice.types("\x03") // which the terminal itself makes a signal
+	alice.leaves(0)
+	bob.leaves(0)
+}
