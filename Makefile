@@ -83,8 +83,8 @@ bench-kit: build ## delay, speech and processor time beside Linphone and baresip
 bench-call: static ## dial to secured, start-up, and what a call of a minute costs
 	@scripts/bench/call.sh
 
-bench-calls: static ## CALLS (100) calls at once to one listener on one processor
-	go run ./scripts/bench/calls -calls $(or $(CALLS),100)
+bench-calls: static ## CALLS (100) calls at once for DURATION (20s) to one listener on one processor (SOUND=--echo)
+	go run ./scripts/bench/calls -calls $(or $(CALLS),100) -for $(or $(DURATION),20s) -sound "$(or $(SOUND),--echo)"
 
 bench-rendezvous: ## 10,000 listeners at one meeting point, and 1,000 codes a minute
 	go run ./scripts/bench/rendezvous

@@ -21,7 +21,7 @@ func (e *Endpoint) Configure(c Config) error {
 }
 
 // configure is what control does about it.
-func (e *Endpoint) configure(c *Config) { e.next, e.full = c, false }
+func (e *Endpoint) configure(c *Config) { e.next, e.full = c, notice{} }
 
 // A BusyError tells that somebody has called while there was another call.
 type BusyError struct {

@@ -16,7 +16,8 @@ import (
 
 // Endpoint drives the calls of one path: one for a dialler, many for a
 // listener. Its goroutines are the reader (read), control (Run itself) and,
-// for each call that was answered, capture and playout (sound.go).
+// for each call that was answered, capture and playout (sound.go), or one for all
+// that are echoed (wheel.go).
 type Endpoint struct {
 	conf     Config
 	next     *Config // of the calls to come, by control (Configure)
@@ -40,6 +41,7 @@ type Endpoint struct {
 	// sounding is set by control and read by whoever asks for Levels.
 	sounding atomic.Pointer[sounding]
 	drops    drops
+	wheel    wheel // paces the calls that send back what they hear
 
 	// Owned by control.
 	zid      wire.ZID          // this run's, where nothing is remembered
@@ -49,8 +51,10 @@ type Endpoint struct {
 	admitted []*running // of them, those that are calls and no longer strangers' attempts
 	index    map[route]*running
 	schedule schedule
-	endings  bool // a call has ended since the last sweep
-	full     bool // somebody was told busy since the last call ended
+	endings  bool      // a call has ended since the last sweep
+	full     notice    // that somebody was told busy
+	slow     notice    // that the sound of calls is late,
+	slowAt   time.Time // and when it last was
 	lastID   int
 	refused  map[netip.AddrPort]bool // of whom Refused was told
 	stopping bool                    // the context was cancelled

@@ -23,14 +23,14 @@ type meter struct {
 }
 
 func (m *meter) add(f audio.Frame) {
-	sum := 0.0
+	squares := 0
 	for _, x := range f {
-		sum += float64(x) * float64(x)
+		squares += int(x) * int(x)
 	}
 	n := min(len(m.energies), max(1, audio.Samples(levelTime)/len(f)))
 	m.at = (m.at + 1) % n
-	m.energies[m.at] = sum
-	sum = 0
+	m.energies[m.at] = float64(squares)
+	sum := 0.0
 	for _, e := range m.energies[:n] {
 		sum += e
 	}

@@ -205,15 +205,17 @@ func (e *Endpoint) admit(r *running) bool {
 	if e.conf.Once {
 		limit = 1
 	}
+	now := time.Now()
 	if len(e.admitted) >= limit || e.conf.Once && e.last != nil {
 		switch {
-		case e.full:
-		case e.next.MaxCalls > 1:
+		case e.next.MaxCalls > 1 && e.full.due(now):
 			e.conf.OnEvent(0, Fault{Err: fmt.Errorf("all %d calls are taken: a caller was told busy", limit), Hint: "a larger --max-calls takes more"})
-		case len(e.admitted) > 0:
+		case e.next.MaxCalls <= 1 && len(e.admitted) > 0 && e.full.due(now):
 			e.conf.OnEvent(0, Fault{Err: &BusyError{r.core.who()}})
 		}
-		e.full = true
+		return false
+	}
+	if !e.slowAt.IsZero() && now.Sub(e.slowAt) < recovery {
 		return false
 	}
 	e.admitted = append(e.admitted, r)
@@ -247,7 +249,10 @@ func (e *Endpoint) sweep() {
 			e.sounding.Store(nil)
 		}
 		if i := slices.Index(e.admitted, r); i >= 0 {
-			e.admitted, e.full, e.last = slices.Delete(e.admitted, i, i+1), false, &r.core.result
+			e.admitted, e.last = slices.Delete(e.admitted, i, i+1), &r.core.result
+			if e.next.MaxCalls <= 1 {
+				e.full = notice{} // whom the next one keeps waiting is told anew
+			}
 			e.conf.OnEvent(r.core.id, r.core.result)
 		}
 	}

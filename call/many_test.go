@@ -75,6 +75,9 @@ func TestManyCalls(t *testing.T) {
 				t.Errorf("left behind: %d calls, %d found, %d scheduled, %d admitted",
 					len(calls), len(w.bob.e.index), len(w.bob.e.schedule), len(w.bob.e.admitted))
 			}
+			if wheel := &w.bob.e.wheel; wheel.turning || wheel.count != 0 {
+				t.Errorf("the wheel still turns, with %d calls", wheel.count)
+			}
 		})
 		w.stop()
 	})

@@ -38,6 +38,7 @@ const (
 	noteKeys                      // the peer has pressed keys
 	noteTape                      // a Recorder is open, or err
 	noteTapeLost                  // closing one has failed
+	noteBehind                    // the sound of many calls is late, and has been for a while
 	noteDone                      // one of the call's goroutines has ended
 )
 
@@ -85,9 +86,8 @@ type ends struct {
 }
 
 func openEnds(conf *Config) (ends, error) {
-	if conf.Echo {
-		s, err := device.OpenSource("none", device.Options{Frame: conf.frame()})
-		return ends{source: s}, err
+	if conf.Echo { // the wheel paces it
+		return ends{}, nil
 	}
 	source, err := conf.Mic()
 	if err != nil {
@@ -191,6 +191,9 @@ func (e *Endpoint) heed(now time.Time, n note) {
 			r.core.tell(DeviceState{Which: n.which, State: "lost", Err: n.err})
 		}
 		r.core.leave(now, reasonOf(n.err), wordHangup, n.err)
+	case noteBehind:
+		e.behind(now)
+		return
 	case noteTape:
 		r.core.opened(now, n.recorder, n.err)
 	case noteTapeLost:
@@ -206,7 +209,10 @@ func (e *Endpoint) sound(r *running) {
 	r.sounding = true
 	e.sounding.Store(&sounding{id: r.core.id, media: r.core.media})
 	if e.conf.Echo {
-		e.work(r, e.echo)
+		r.workers++
+		if e.wheel.join(r) {
+			e.spawn(e.turn)
+		}
 		return
 	}
 	r.room = newRoom(r.core.conf)
@@ -276,7 +282,7 @@ func (e *Endpoint) capture(r *running) {
 			return
 		}
 		r.room.record(f)
-		if !r.stop.Load() && !e.send(r, f) {
+		if !r.stop.Load() && !e.send(time.Now(), r, f) {
 			return
 		}
 		r.room.think()
@@ -298,25 +304,11 @@ func (e *Endpoint) playout(r *running) {
 	}
 }
 
-// echo sends back what is heard, paced by a clock.
-func (e *Endpoint) echo(r *running) {
-	f := make(audio.Frame, e.conf.frame())
-	for !r.stop.Load() {
-		if err := r.ends.source.ReadFrame(f); err != nil {
-			return
-		}
-		r.core.media.play(time.Now(), f)
-		if !e.send(r, f) {
-			return
-		}
-	}
-}
-
 // send sends one frame. Only a stream that has used up its index ends the
 // call; a datagram that the system refuses is lost like any other.
-func (e *Endpoint) send(r *running, f audio.Frame) bool {
+func (e *Endpoint) send(now time.Time, r *running, f audio.Frame) bool {
 	m := r.core.media
-	b, err := m.pack(time.Now(), f)
+	b, err := m.pack(now, f)
 	if err != nil {
 		if !r.stop.Load() {
 			e.tell(note{kind: noteLost, run: r, err: err})

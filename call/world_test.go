@@ -84,7 +84,12 @@ func (w *world) run() {
 
 func (w *world) listen() {
 	w.t.Helper()
-	w.bob.path = w.net.Path(w.bob.addr)
+	w.listenOn(w.net.Path(w.bob.addr))
+}
+
+func (w *world) listenOn(path nat.Path) {
+	w.t.Helper()
+	w.bob.path = path
 	e, err := NewListener(w.bob.conf, w.bob.path, []netip.AddrPort{w.bob.addr})
 	if err != nil {
 		w.t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	originSets = 256
-	originWays = 4
+	originSets = 512
+	originWays = 8
 
 	// A cmsghdr with struct in6_pktinfo: the address, then the interface.
 	control6Size  = syscall.SizeofCmsghdr + syscall.SizeofInet6Pktinfo
@@ -31,8 +31,9 @@ const (
 // (IPV6_PKTINFO, for mapped IPv4 too, or IP_PKTINFO) and takes the very same
 // message when sending (ipv6(7), ip(7)).
 //
-// The last 1024 peers are kept, in sets chosen by a keyed hash: strangers can
-// push out a peer only by flooding, and its next packet brings it back.
+// The last 4096 peers are kept, in sets chosen by a keyed hash, so that a thousand calls
+// hardly ever meet in a set that is too small for them. Strangers can push out a peer only
+// by flooding, and its next packet brings it back.
 type origins struct {
 	in [controlSize]byte // the reader's
 
