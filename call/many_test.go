@@ -184,8 +184,13 @@ func TestManyCallsAreRecorded(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		mu.Lock()
-		if tapes[1].closed != 1 || tapes[3].closed != 0 || loud(tapes[1].heard) < 8000 || loud(tapes[3].heard) < 8000 {
-			t.Errorf("closed %d and %d times, with %d and %d samples", tapes[1].closed, tapes[3].closed, loud(tapes[1].heard), loud(tapes[3].heard))
+		for id, want := range map[int]int{1: 1, 3: 0} {
+			m := tapes[id]
+			m.mu.Lock()
+			if m.closed != want || loud(m.heard) < 8000 {
+				t.Errorf("%s: closed %d times, with %d samples", m.name, m.closed, loud(m.heard))
+			}
+			m.mu.Unlock()
 		}
 		mu.Unlock()
 		for _, c := range callers[1:] {
