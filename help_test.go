@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// What --help says is in the manual page and in the completions, and what the contract
-// (CLI.md) has for listen and dial is all that they have.
+// What --help says is in the manual page and in the completions.
 
 // run runs securecall and returns its stdout.
 func run(t *testing.T, args ...string) string {
@@ -42,27 +41,6 @@ func helped(t *testing.T) map[string][]string {
 		t.Fatalf("the help has %d commands and %d flags of dial", len(all), len(all["dial"]))
 	}
 	return all
-}
-
-// The contract's flags of listen and dial.
-var contract = map[string]string{
-	"both": `--bind --mic --speaker --record --record-untold --hangup-at-eof --duration --require --verify-via --split-sas
-		--key-agreement --cipher --auth --hash --sas --secret-file --secret-fd --via --relay-only --map --state --ephemeral
-		--packet-time --echo-cancel --noise-suppression --auto-gain --json -q -v --no-color --plain --no-input --help -h`,
-	"dial":   `--timeout --name`,
-	"listen": `--accept --max-calls --once --echo --on-incoming --on-secured --on-ended`,
-}
-
-func TestHelpKeepsTheContract(t *testing.T) {
-	all := helped(t)
-	for _, name := range []string{"listen", "dial"} {
-		agreed := strings.Fields(contract["both"] + " " + contract[name])
-		for _, f := range all[name] {
-			if !slices.Contains(agreed, f) {
-				t.Errorf("%s has %s, and the contract does not", name, f)
-			}
-		}
-	}
 }
 
 func TestManPageHasWhatHelpHas(t *testing.T) {

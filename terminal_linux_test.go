@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -258,6 +259,53 @@ func TestNoAnswer(t *testing.T) {
 	bob.leaves(0)
 }
 
+// It rings, on the terminal's bell and at the ring's device, until the caller has gone; then
+// the call was missed.
+func TestRingAndMissedCall(t *testing.T) {
+	t.Parallel()
+	ring := filepath.Join(t.TempDir(), "ring.wav")
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--ring", ring}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`), "--timeout", "7s")
+	bob.sees(`\a(?:\r\x1b\[K)?incoming call from 127\.0\.0\.1:\d+: a answer, d decline`)
+	bob.sees(`\a`) // once more, after 5 s
+	bob.sees(`missed call from 127\.0\.0\.1:\d+ at \d\d:\d\d: the caller hung up before you answered`)
+	bob.sees(`waiting for a call`)
+	if status, lines := ended(); status != 10 {
+		t.Errorf("the caller ended with %d, want 10:\n%s", status, lines)
+	}
+	bob.types("q")
+	bob.leaves(0)
+	// Two rings of a second, and no more than has been silent between them.
+	b, err := os.ReadFile(ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(b) / 16000; n < 5 || n > 8 {
+		t.Errorf("it has rung for %d s", n)
+	}
+	if loud := len(b) - bytes.Count(b, []byte{0}); loud < 16000 {
+		t.Errorf("%d octets of it are no silence", loud)
+	}
+}
+
+// Nothing rings with --plain, whose lines are read aloud.
+func TestPlainRingsNoBell(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--plain"}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
+	bob.sees(`Incoming call from 127\.0\.0\.1:\d+: a answer, d decline\.`)
+	bob.types("d")
+	if status, lines := ended(); status != 12 {
+		t.Errorf("the caller ended with %d, want 12:\n%s", status, lines)
+	}
+	bob.sees(`Waiting for a call since`)
+	bob.types("q")
+	bob.leaves(0)
+	if text, _ := bob.screen.text(); strings.Contains(text, "\a") {
+		t.Errorf("a bell:\n%q", text)
+	}
+}
+
 // However it ends, the terminal is as it was.
 func TestTerminalRestored(t *testing.T) {
 	t.Parallel()
@@ -367,4 +415,44 @@ func TestDoctorWaits(t *testing.T) {
 	alice.types("\x03")
 	alice.sees(`\r\x1b\[Ksecurecall: interrupted`)
 	alice.leaves(130)
+}
+
+// Whoever wants no colours has none, by either way of saying so (--no-color: TestDecline).
+func TestNoColorVariable(t *testing.T) {
+	t.Parallel()
+	bob := sitAt(t, "env", append([]string{"NO_COLOR=1", "securecall", "listen", "--bind", "127.0.0.1:0", "--accept", "all", "--once"}, quietEnds...)...)
+	ended := calls(t, bob.sees(`securecall dial (127\.0\.0\.1:\d+)`))
+	bob.sees(`read to each other:   [a-zA-Z]+  [a-zA-Z]+`)
+	bob.sees(`in the call · 0:0\d · not verified`)
+	bob.types("m")
+	bob.sees(`· muted`)
+	bob.types("q")
+	bob.leaves(0)
+	if text, _ := bob.screen.text(); regexp.MustCompile(`\x1b\[[0-9;]*m`).MatchString(text) {
+		t.Errorf("colours, with NO_COLOR:\n%q", text)
+	}
+	if status, lines := ended(); status != 0 {
+		t.Errorf("the caller ended with %d:\n%s", status, lines)
+	}
+}
+
+// --no-input asks nobody, and leaves the keys to whoever has them.
+func TestNoInput(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--no-input"}, quietEnds...)...)
+	bob.sees(`nobody can be asked whether to answer`)
+	bob.leaves(2)
+	bob = sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--no-input", "--accept", "all", "--once"}, quietEnds...)...)
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	alice := sit(t, append([]string{"dial", "--no-input", peer}, quietEnds...)...)
+	alice.sees(`in the call`)
+	if alice.mode() != alice.before || bob.mode() != bob.before {
+		t.Error("the terminal was changed")
+	}
+	if text, _ := alice.screen.text(); strings.Contains(text, "press") || strings.Contains(text, "help)") {
+		t.Errorf("keys are offered:\n%q", text)
+	}
+	alice.types("\x03") // which the terminal itself makes a signal
+	alice.leaves(0)
+	bob.leaves(0)
 }

@@ -16,7 +16,8 @@ import (
 	"securecall/crypto/zrtp/wire"
 )
 
-// Config of an Endpoint. It is not changed after NewDialer or NewListener.
+// Config of an Endpoint. It is not changed after NewDialer or NewListener; Configure gives the
+// calls to come another.
 type Config struct {
 	// Mic and Speaker open the ends of the sound. A dialler opens them before
 	// its first packet, a listener before it answers; a call that cannot have
@@ -42,10 +43,10 @@ type Config struct {
 	Duration    time.Duration // end the call that long after Answered; zero: never
 	HangupAtEOF bool          // end the call when Mic returned io.EOF and all was played out
 
-	// Recorder opens something new to record a call to; nil: none can be. It may take its
-	// time. RecordAtOnce records from the answer on, RecordUntold those too who cannot be
-	// told that they are.
-	Recorder                   func() (Recorder, error)
+	// Recorder opens something new to record the call of that number to; nil: none can be.
+	// It may take its time. RecordAtOnce records from the answer on, RecordUntold those too
+	// who cannot be told that they are.
+	Recorder                   func(call int) (Recorder, error)
 	RecordAtOnce, RecordUntold bool
 
 	AcceptAll bool // a listener answers by itself

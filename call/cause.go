@@ -11,6 +11,7 @@ import (
 const (
 	causeKeys = 1 // the keys are not the expected ones, or not as well known as is asked for
 	causeSAS  = 2 // the words were compared, and are not the same
+	causeTime = 3 // it rang, and nobody answered
 )
 
 // because is what the other side is told of a reason.
@@ -20,6 +21,8 @@ func because(r Reason) []byte {
 		return []byte{causeKeys}
 	case ReasonSAS:
 		return []byte{causeSAS}
+	case ReasonNoAnswer:
+		return []byte{causeTime}
 	}
 	return nil
 }
@@ -38,6 +41,14 @@ func refusal(body []byte) error {
 		return ErrNotAccepted
 	}
 	return nil
+}
+
+// declined is what it is to a caller that the other side has declined.
+func declined(body []byte) Reason {
+	if bytes.HasPrefix(body, []byte{causeTime}) {
+		return ReasonNoAnswer
+	}
+	return ReasonDeclined
 }
 
 // alarmed ends the call if the other side has left it for words that are not the same, and

@@ -20,6 +20,7 @@ import (
 // that are echoed (wheel.go).
 type Endpoint struct {
 	conf     Config
+	next     *Config // of the calls to come, by control (Configure)
 	path     nat.Path
 	peers    []netip.AddrPort // of a dialler: where its peer may be; none: a listener
 	name     string
@@ -80,6 +81,8 @@ type order struct {
 	// Of Say and Press:
 	act  func(now time.Time, c *core) error
 	told chan<- error // nil: neither
+	// Of Configure:
+	conf *Config
 }
 
 // NewDialer prepares a call to somebody who may be at any of peers, the most
@@ -127,6 +130,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 		refused:  map[netip.AddrPort]bool{},
 		index:    map[route]*running{},
 	}
+	e.next = &e.conf
 	e.free.New = func() any { return new([maxDatagram]byte) }
 	e.routes.Store(&routes{})
 	if _, err := io.ReadFull(c.Rand, e.zid[:]); err != nil {

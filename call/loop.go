@@ -182,7 +182,7 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 		if c.id != 0 { // a stranger's half-open exchange is nobody's news
 			e.conf.OnEvent(c.id, ev)
 		}
-		if _, ok := ev.(Incoming); ok && e.conf.AcceptAll {
+		if _, ok := ev.(Incoming); ok && c.conf.AcceptAll {
 			e.open(r)
 		}
 	}
@@ -201,14 +201,17 @@ func (e *Endpoint) settle(now time.Time, r *running) {
 // admit makes a call that has just been secured one of the listener's, if there
 // may be one more.
 func (e *Endpoint) admit(r *running) bool {
-	limit := e.conf.MaxCalls
+	limit := e.next.MaxCalls
 	if e.conf.Once {
 		limit = 1
 	}
 	now := time.Now()
 	if len(e.admitted) >= limit || e.conf.Once && e.last != nil {
-		if e.conf.MaxCalls > 1 && e.full.due(now) {
+		switch {
+		case e.next.MaxCalls > 1 && e.full.due(now):
 			e.conf.OnEvent(0, Fault{Err: fmt.Errorf("all %d calls are taken: a caller was told busy", limit), Hint: "a larger --max-calls takes more"})
+		case e.next.MaxCalls <= 1 && len(e.admitted) > 0 && e.full.due(now):
+			e.conf.OnEvent(0, Fault{Err: &BusyError{r.core.who()}})
 		}
 		return false
 	}
@@ -247,6 +250,9 @@ func (e *Endpoint) sweep() {
 		}
 		if i := slices.Index(e.admitted, r); i >= 0 {
 			e.admitted, e.last = slices.Delete(e.admitted, i, i+1), &r.core.result
+			if e.next.MaxCalls <= 1 {
+				e.full = notice{} // whom the next one keeps waiting is told anew
+			}
 			e.conf.OnEvent(r.core.id, r.core.result)
 		}
 	}
@@ -281,6 +287,10 @@ func (e *Endpoint) reroute() {
 
 // obey carries out a person's command.
 func (e *Endpoint) obey(now time.Time, o order) {
+	if o.conf != nil {
+		e.configure(o.conf)
+		return
+	}
 	r := e.call(o.id)
 	if r == nil {
 		if o.reply != nil {

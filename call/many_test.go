@@ -1,9 +1,13 @@
 package call
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,4 +129,119 @@ func TestSchedule(t *testing.T) {
 	if len(order) != 30 {
 		t.Errorf("%d of 30 came: %s", len(order), strings.Join(order, " "))
 	}
+}
+
+// A namedTape is a Recorder with a name.
+type namedTape struct {
+	*memory
+	name string
+}
+
+func (n namedTape) Name() string { return n.name }
+
+// Each call has a recording of its own, of which its own caller knows; that of one which
+// cannot be recorded, or which ends, is nothing to the others.
+func TestManyCallsAreRecorded(t *testing.T) {
+	full := errors.New("no space left on device")
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.bob.conf.Once, w.bob.conf.Echo, w.bob.conf.MaxCalls = false, true, 3
+		var mu sync.Mutex
+		tapes, told := map[int]namedTape{}, map[int][]Recording{}
+		w.bob.conf.RecordAtOnce = true
+		w.bob.conf.Recorder = func(id int) (Recorder, error) {
+			if id == 2 {
+				return nil, full
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			tapes[id] = namedTape{&memory{}, fmt.Sprintf("call-%d.wav", id)}
+			return tapes[id], nil
+		}
+		tell := w.bob.conf.OnEvent
+		w.bob.conf.OnEvent = func(id int, e Event) {
+			tell(id, e)
+			if r, ok := e.(Recording); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				told[id] = append(told[id], r)
+			}
+		}
+		w.listen()
+		var callers []*side
+		for n := range 3 {
+			callers = append(callers, anotherCaller(w, n+1))
+			await[Answered](t, callers[n])
+		}
+		time.Sleep(3 * time.Second)
+		for i, want := range []int{1, 0, 1} {
+			if got := all[PeerRecording](callers[i]); len(got) != want {
+				t.Errorf("caller %d was told %v", i+1, got)
+			}
+		}
+		callers[0].cancel()
+		callers[0].result(t)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		mu.Lock()
+		if tapes[1].closed != 1 || tapes[3].closed != 0 || loud(tapes[1].heard) < 8000 || loud(tapes[3].heard) < 8000 {
+			t.Errorf("closed %d and %d times, with %d and %d samples", tapes[1].closed, tapes[3].closed, loud(tapes[1].heard), loud(tapes[3].heard))
+		}
+		mu.Unlock()
+		for _, c := range callers[1:] {
+			if _, over := find[Ended](c); over {
+				t.Error("the call ended with another, or with its recording")
+			}
+			c.cancel()
+			c.result(t)
+		}
+		w.stop()
+		for id, want := range map[int][]Recording{
+			1: {{On: true, File: "call-1.wav"}, {File: "call-1.wav"}},
+			2: {{Err: full}},
+			3: {{On: true, File: "call-3.wav"}, {File: "call-3.wav"}},
+		} {
+			if !slices.Equal(told[id], want) {
+				t.Errorf("of call %d was told %v, want %v", id, told[id], want)
+			}
+		}
+	})
+}
+
+// Strangers who begin and do not complete a key agreement hold none of the places, and are
+// forgotten after ZRTP's own time.
+func TestHalfACallHoldsNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.bob.conf.Once, w.bob.conf.Echo, w.bob.conf.MaxCalls = false, true, 2
+		stranger := func(n int) netip.AddrPort {
+			return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}), 5004)
+		}
+		w.net.SetTap(func(from, _ netip.AddrPort, b []byte) []byte {
+			// They never say Confirm2, the message after which there is a call.
+			if (from == stranger(1) || from == stranger(2) || from == stranger(3)) && bytes.Contains(b, []byte("Confirm2")) {
+				return nil
+			}
+			return b
+		})
+		w.listen()
+		var callers []*side
+		for n := range 5 {
+			callers = append(callers, anotherCaller(w, n+1))
+		}
+		for _, c := range callers[3:] {
+			await[Answered](t, c)
+		}
+		for _, c := range callers {
+			c.cancel()
+			c.result(t)
+		}
+		time.Sleep(halfOpenLimit + time.Second)
+		w.bob.idle(func(calls []*running) {
+			if len(calls) > 0 {
+				t.Errorf("%d of them are kept", len(calls))
+			}
+		})
+		w.stop()
+	})
 }

@@ -10,7 +10,8 @@ import (
 // A Recorder keeps the sound of a call. Said and Heard come from two goroutines, those
 // of the packet path: they must neither wait nor keep f, and may still come while Close
 // runs and after it. A Recorder that can fail in between has Failed() error, too: why it
-// keeps nothing any more, or nil. It is asked once a second.
+// keeps nothing any more, or nil; it is asked once a second. One that has a name has
+// Name() string.
 type Recorder interface {
 	Said(f audio.Frame)  // as it was sent: silence where the microphone was closed
 	Heard(f audio.Frame) // as it was played
@@ -19,8 +20,9 @@ type Recorder interface {
 
 // Recording: from now on what is said here and heard here is written, or no longer.
 type Recording struct {
-	On  bool
-	Err error // why not: ErrUntold, ErrNoRecorder, or what failed; nil: it was ended
+	On   bool
+	File string // the name of the Recorder, if there is one and it has a name
+	Err  error  // why not: ErrUntold, ErrNoRecorder, or what failed; nil: it was ended
 }
 
 // PeerRecording: the other side says that it records, or no longer.
@@ -65,6 +67,14 @@ type tape struct {
 	recorder Recorder
 	told     uint32     // number of the message that told the peer; 0: it was not told
 	over     []Recorder // to be closed
+}
+
+// nameOf is the name of a Recorder that has one.
+func nameOf(r Recorder) string {
+	if named, ok := r.(interface{ Name() string }); ok {
+		return named.Name()
+	}
+	return ""
 }
 
 // slot is where the packet path finds a Recorder.
@@ -121,7 +131,7 @@ func (c *core) beginWriting(now time.Time) {
 	c.tape.state = taped
 	c.media.recorder.Store(&slot{c.tape.recorder})
 	c.at[timerTape] = now.Add(failedEvery)
-	c.tell(Recording{On: true})
+	c.tell(Recording{On: true, File: nameOf(c.tape.recorder)})
 }
 
 // watchTape is called for every acknowledgement of the peer's, and when a recording's
@@ -163,12 +173,13 @@ func (c *core) closeTape(err error) {
 		return
 	}
 	c.media.recorder.Store(nil)
+	file := nameOf(t.recorder)
 	if t.recorder != nil {
 		t.over = append(t.over, t.recorder)
 	}
 	*t = tape{over: t.over}
 	c.at[timerTape] = time.Time{}
-	c.tell(Recording{Err: err})
+	c.tell(Recording{File: file, Err: err})
 }
 
 // hearRecording is told by the peer that it records, 1, or no longer, 0.
@@ -192,8 +203,9 @@ func (e *Endpoint) tape(r *running) {
 	t := &r.core.tape
 	if t.wanted {
 		t.wanted = false
+		id := r.core.id
 		e.work(r, func(r *running) {
-			recorder, err := e.conf.Recorder()
+			recorder, err := r.core.conf.Recorder(id)
 			if err == nil && recorder == nil {
 				err = ErrNoRecorder
 			}
@@ -205,7 +217,7 @@ func (e *Endpoint) tape(r *running) {
 	for _, recorder := range t.over {
 		e.work(r, func(r *running) {
 			if err := recorder.Close(); err != nil {
-				e.tell(note{kind: noteTapeLost, run: r, err: err})
+				e.tell(note{kind: noteTapeLost, run: r, recorder: recorder, err: err})
 			}
 		})
 	}

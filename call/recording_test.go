@@ -22,7 +22,7 @@ type shelf struct {
 	opening time.Duration // how long that takes
 }
 
-func (s *shelf) open() (Recorder, error) {
+func (s *shelf) open(int) (Recorder, error) {
 	time.Sleep(s.opening)
 	s.mu.Lock()
 	defer s.mu.Unlock()

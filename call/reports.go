@@ -217,7 +217,7 @@ func (c *core) hear(now time.Time, m message) {
 		c.announce(c.path.Source(c.remote), c.remote)
 		c.begin(now, true)
 	case wordDeclined:
-		c.end(now, ReasonDeclined, refusal(m.body))
+		c.end(now, declined(m.body), refusal(m.body))
 	case wordBusy:
 		c.end(now, ReasonBusy, nil)
 	case wordHangup:

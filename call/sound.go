@@ -20,7 +20,7 @@ type note struct {
 	ends     ends
 	from     netip.AddrPort // who refused (not valid: the system does not say), or where the packet came from,
 	size     int            // and its bytes
-	recorder Recorder       // that was opened, unless err
+	recorder Recorder       // that was opened, unless err, or could not be closed
 	which    string         // mic, speaker
 	err      error
 }
@@ -130,7 +130,7 @@ func (e *Endpoint) open(r *running) {
 	}
 	r.opening = true
 	e.spawn(func() {
-		x, err := openEnds(&e.conf)
+		x, err := openEnds(r.core.conf)
 		if !e.tell(note{kind: noteOpened, run: r, ends: x, err: err}) {
 			x.close()
 		}
@@ -177,7 +177,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 			r.core.answer(now)
 		}
 	case noteEOF:
-		if e.conf.HangupAtEOF {
+		if r.core.conf.HangupAtEOF {
 			r.core.drain(now)
 		}
 	case noteDevice:
@@ -197,7 +197,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 	case noteTape:
 		r.core.opened(now, n.recorder, n.err)
 	case noteTapeLost:
-		r.core.tell(Recording{Err: n.err})
+		r.core.tell(Recording{File: nameOf(n.recorder), Err: n.err})
 	case noteDone:
 		r.workers--
 	}
@@ -215,7 +215,7 @@ func (e *Endpoint) sound(r *running) {
 		}
 		return
 	}
-	r.room = newRoom(&e.conf)
+	r.room = newRoom(r.core.conf)
 	r.ends = e.lasting(r, r.ends)
 	e.work(r, e.capture)
 	e.work(r, e.playout)
@@ -226,12 +226,13 @@ func (e *Endpoint) lasting(r *running, x ends) ends {
 	tell := func(which string) func(error) {
 		return func(lost error) { e.tell(note{kind: noteDevice, run: r, which: which, err: lost}) }
 	}
-	o := device.Options{Frame: e.conf.frame()}
-	if e.conf.MicLasts {
-		x.source = device.LastingSource(x.source, e.conf.Mic, tell("mic"), o)
+	conf := r.core.conf
+	o := device.Options{Frame: conf.frame()}
+	if conf.MicLasts {
+		x.source = device.LastingSource(x.source, conf.Mic, tell("mic"), o)
 	}
-	if e.conf.SpeakerLasts {
-		x.sink = device.LastingSink(x.sink, e.conf.Speaker, tell("speaker"), o)
+	if conf.SpeakerLasts {
+		x.sink = device.LastingSink(x.sink, conf.Speaker, tell("speaker"), o)
 	}
 	return x
 }

@@ -54,12 +54,12 @@ func (e *Endpoint) greet(d datagram, b []byte) *running {
 		return nil
 	}
 	hello, ok := m.(*wire.Hello)
-	if !ok || e.conf.KnownOnly && !e.knows(d.at, hello.ZID) {
+	if !ok || e.next.KnownOnly && !e.knows(d.at, hello.ZID) {
 		e.drops.add(dropStranger)
 		return nil
 	}
 	e.makeRoom(d.from.Addr())
-	c, err := newCallee(&e.conf, e.ownZID(), e.path, d.from)
+	c, err := newCallee(e.next, e.ownZID(), e.path, d.from)
 	if err != nil {
 		e.conf.OnEvent(0, Fault{Err: err})
 		return nil

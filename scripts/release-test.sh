@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What scripts/release.sh makes: built twice, in two folders, with other modes, language, time
 # zone and build cache, and compared bit by bit; and the Debian package installed, called
-# with, removed and purged, after which nothing of it is left (root only, and where no
-# securecall is installed). QUICK=1 makes two kinds instead of all, and shares the cache, so
-# that no more than linking and packing is done twice.
+# with, followed through the first screen of README.md, removed and purged, after which nothing
+# of it is left (root only, and where no securecall is installed). QUICK=1 makes two kinds
+# instead of all, and shares the cache, so that no more than linking and packing is done twice.
 . "$(dirname "$0")/lib.sh"
 
 work=$(mktemp -d)
@@ -79,6 +79,8 @@ addr=$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/bob")
 check "a call with it" securecall dial --ephemeral --mic tone:440 --speaker none --duration 1s "$addr"
 reap "$listener"
 check "both ends of it end normally" test "$status" = 0
+followed() { go test -count=1 -run '^TestFirstScreen$' . -program "$(command -v securecall)"; }
+check "with it, the first screen of README.md leads to a verified call" followed
 check "it is removed" dpkg -r securecall
 check "it is purged" dpkg -P securecall
 installed=

@@ -7,6 +7,7 @@
 #     without cgo.
 #   - devices marks the defaults, and devices --test plays its tone and shows the
 #     microphone's level, on devices by their names and on the default ones.
+#   - A caller hears the ringing tone in the speaker, while it rings.
 #   - doctor finds out whether the microphone hears the speaker.
 #   - The sound server dies in mid-call and is started again: the call goes on,
 #     says so, and uses it again.
@@ -135,6 +136,27 @@ loudest=$(sed -n 's/.*"kind":"mic".*"peak_dbfs":\([-0-9.]*\).*/\1/p' "$work/quie
 check "devices --test, a silent microphone: ${loudest:-nothing} dBFS" is "${loudest:-0}" "<" -60
 "$cgo" devices --test --speaker none --mic nosuch >"$work/none" 2>&1 && status=0 || status=$?
 check "devices --test, no such microphone: status $status: $(grep -m1 securecall: "$work/none")" test $status = 30
+
+# rung NAME SPEAKER: the caller hears in that speaker that it rings there, once in three seconds.
+rung() {
+	local recorder s=0 tone
+	"$cgo" listen --ephemeral --bind 127.0.0.1:0 --once --no-input --json --mic none --speaker none --on-incoming "sh -c 'sleep 3; exit 1'" >"$work/$1-b" 2>&1 &
+	listener=$! pids+=($!)
+	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }
+	parec -d room.monitor --raw --rate=8000 --channels=2 --format=s16le --latency-msec=20 >"$work/$1.raw" &
+	recorder=$! pids+=("$recorder")
+	timeout 30 "$cgo" dial --ephemeral --json --mic none --speaker "$2" \
+		"$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/$1-b")" >"$work/$1-a" 2>&1 || s=$?
+	end "$recorder"
+	reap "$listener"
+	check "$1: declined, statuses $s and $status" test "$s$status" = 1212
+	# How long it sounds, ms, and how often it turns in a second.
+	read -r -a tone < <(od -An -v -td2 -w4 "$work/$1.raw" |
+		awk '$2 > 100 || $2 < -100 { n += 1 } last < 0 && $2 >= 0 { turns += 1 } { last = $2 } END { printf "%d %d\n", n / 8, n ? turns * 8000 / n : 0 }')
+	check "$1: a tone of ${tone[1]} Hz, for ${tone[0]} ms" eval "is ${tone[0]} '>' 900 && is ${tone[0]} '<' 1100 && is ${tone[1]} '>' 400 && is ${tone[1]} '<' 450"
+}
+rung ringback-pulse ear
+rung ringback-oto default
 
 # doctored MIC: what doctor says of it, with the speaker that it may hear.
 doctored() {

@@ -25,11 +25,14 @@ const (
 	// however many pieces.
 	apart = 3 * time.Millisecond
 	// steady is how many deliveries in a row show what always waits for the next, in the
-	// first second of sound, before there are words; later it takes so many times as many, since a gap
-	// in what is said is worse.
-	steady, steadier = 10, 25
+	// first second of sound, before there are words: of pieces of 1024 samples at 48 kHz it
+	// is another each time, fifteen times. Later it takes so many times as many, since
+	// a gap in what is said is worse.
+	steady, steadier = 16, 16
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
 	worthwhile = audio.SampleRate / 250
+	// blend is over how much of it what comes after a gap is blended in: 5 ms.
+	blend = audio.SampleRate / 200
 	// longest is the longest piece that a device delivers at once.
 	longest = audio.SampleRate / 4
 )
@@ -49,7 +52,9 @@ type capture struct {
 	buf    [unread + longest]int16
 	n      int       // of buf
 	pushed time.Time // when the device last gave sound
-	began  time.Time // when it first gave sound to somebody who listens
+	began  time.Time // when it first gave sound to somebody who listens, or again after a pause
+	after  time.Time // what was recorded before is of no use: nobody listened, or silence stood in for it
+	spare  int       // but for so many samples
 	least  int       // of buf, what waited before each of the last deliveries
 	seen   int       // deliveries since least was begun
 
@@ -69,11 +74,12 @@ func newCapture(spec string) *capture {
 func (c *capture) push(raw []byte) {
 	c.mu.Lock()
 	now := time.Now()
-	if c.began.IsZero() {
-		c.began = now
+	if c.began.IsZero() || now.Sub(c.pushed) > falter {
+		c.began, c.seen = now, 0
 	}
+	late := 0
 	if now.Sub(c.pushed) >= apart {
-		c.catchUp(now)
+		late = c.late(now)
 		c.keep(unread) // what comes at once, after a pause of the machine, has had no reader yet
 	}
 	c.pushed = now
@@ -86,6 +92,10 @@ func (c *capture) push(raw []byte) {
 		c.buf[c.n] = int16(binary.LittleEndian.Uint16(raw))
 		c.n++
 	}
+	c.leaveOut(late)
+	if since := now.Sub(c.after); since < stall {
+		c.keep(audio.Samples(since) + c.spare)
+	}
 	c.mu.Unlock()
 	wake(c.more)
 }
@@ -96,6 +106,15 @@ func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n, c.seen, c.began = 0, 0, time.Time{}
+	c.after, c.spare = time.Now(), 0
+}
+
+// stoodIn notes that silence has been given in place of all sound up to now; but for a
+// frame, or one that comes a moment too late each time would never be heard.
+func (c *capture) stoodIn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.after, c.spare = time.Now(), audio.FrameSamples
 }
 
 // ReadFrame gives silence while a device is still being switched on, which may
@@ -125,6 +144,7 @@ func (c *capture) ReadFrame(f audio.Frame) error {
 			}
 			clear(f)
 			c.silent = true
+			c.stoodIn()
 			return nil
 		}
 	}
@@ -158,10 +178,10 @@ func (c *capture) drop(samples int) {
 	c.n -= samples
 }
 
-// catchUp drops what has waited for each of the last deliveries, since it did not
+// late is what has waited before each of the last deliveries, since it did not
 // fill a frame: where a device's first piece was a short one, all sound would be heard
-// that much later for ever. It is told before each.
-func (c *capture) catchUp(now time.Time) {
+// that much later for ever. It is asked before each.
+func (c *capture) late(now time.Time) (samples int) {
 	if c.seen == 0 || c.n < c.least {
 		c.least = c.n
 	}
@@ -170,12 +190,26 @@ func (c *capture) catchUp(now time.Time) {
 		enough *= steadier
 	}
 	if c.seen++; c.seen < enough {
-		return
+		return 0
 	}
 	c.seen = 0
-	if c.least >= worthwhile {
-		c.drop(c.least)
+	if c.least < worthwhile || c.least >= audio.FrameSamples { // nobody reads
+		return 0
 	}
+	return c.least
+}
+
+// leaveOut drops so much of the oldest, without a click.
+func (c *capture) leaveOut(samples int) {
+	if samples = min(samples, c.n); samples == 0 {
+		return
+	}
+	n := min(blend, samples, c.n-samples)
+	for i, old := range c.buf[:n] {
+		at := samples + i
+		c.buf[at] = int16((int(old)*(n-i) + int(c.buf[at])*i) / n)
+	}
+	c.drop(samples)
 }
 
 func (c *capture) Close() error {

@@ -50,16 +50,20 @@ func TestCaptureCatchesUp(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			c.push(make([]byte, 2*first))
-			for range 2 * steady {
-				time.Sleep(audio.FrameDuration)
-				c.push(make([]byte, 2*audio.FrameSamples))
-				if err := c.ReadFrame(f); err != nil {
-					t.Fatal(err)
+			for range 2 { // the second time after a pause
+				c.push(make([]byte, 2*first))
+				for range 2 * steady {
+					time.Sleep(audio.FrameDuration)
+					c.push(make([]byte, 2*audio.FrameSamples))
+					if err := c.ReadFrame(f); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			if c.n != want {
-				t.Errorf("a first piece of %d: %d samples are left over for ever", first, c.n)
+				if c.n != want {
+					t.Errorf("a first piece of %d: %d samples are left over for ever", first, c.n)
+				}
+				c.n = 0
+				time.Sleep(falter + audio.FrameDuration)
 			}
 		})
 	}
@@ -146,6 +150,53 @@ func TestCaptureForgetsWhatNobodyListenedTo(t *testing.T) {
 		c.push(bytes.Repeat([]byte{8, 0}, audio.FrameSamples))
 		if err := c.ReadFrame(f); err != nil || f[0] != 8 || f[159] != 8 {
 			t.Errorf("and then %d, %v", f[0], err)
+		}
+	})
+	// What comes first was recorded before, but for its end.
+	synctest.Test(t, func(t *testing.T) {
+		c := newCapture("default")
+		c.forget()
+		time.Sleep(5 * time.Millisecond)
+		last := pushCount(c, 0, 1000)
+		checkCount(t, c, last)
+		if most := audio.Samples(5 * time.Millisecond); c.n != most {
+			t.Errorf("%d samples, and of the %d ms since then there are %d", c.n, 5, most)
+		}
+	})
+}
+
+// A sound server that stands still for a second, and then delivers that second: silence
+// has stood in for most of it, and all that follows would be later by that if it were
+// heard as well.
+func TestCaptureIsHeardOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCapture("default")
+		c.release = func() {}
+		samples := 0
+		f := make(audio.Frame, audio.FrameSamples)
+		begin := time.Now()
+		read := func() {
+			if err := c.ReadFrame(f); err != nil {
+				t.Fatal(err)
+			}
+			samples += len(f)
+		}
+		for range 50 {
+			time.Sleep(audio.FrameDuration)
+			c.push(make([]byte, 2*audio.FrameSamples))
+			read()
+		}
+		for stood := time.Now(); time.Since(stood) < time.Second; {
+			read()
+		}
+		for range 50 {
+			c.push(make([]byte, 2*audio.FrameSamples))
+		}
+		for c.n >= audio.FrameSamples {
+			read()
+		}
+		if late := audio.Duration(samples) - time.Since(begin); late > audio.FrameDuration {
+			t.Errorf("what follows is heard %v later", late)
 		}
 	})
 }

@@ -45,6 +45,7 @@ type Recording struct {
 	raw    []byte
 	size   int64 // octets in the file
 	unsaid int64 // of them, since the header was written
+	named  bool  // it had a name at first: not all file systems count them
 }
 
 const (
@@ -68,9 +69,10 @@ func CreateRecording(path string) (*Recording, error) {
 	header := wavHeader(2, 0)
 	if _, err := file.Write(header[:]); err != nil {
 		file.Close()
+		os.Remove(path)
 		return nil, diskFailed(path, err)
 	}
-	r := &Recording{path: path, file: file, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r := &Recording{path: path, file: file, wake: make(chan struct{}, 1), done: make(chan struct{}), named: !removed(file)}
 	go r.write()
 	return r, nil
 }
@@ -88,9 +90,19 @@ func cannotRecord(path string, err error) error {
 	return e
 }
 
+// errRemoved is a file that somebody has deleted, or the folder around it.
+var errRemoved = errors.New("the file was removed while it was being written")
+
 func diskFailed(path string, err error) error {
-	return &Error{Spec: path, Err: cause(err), Hint: "look whether the disk is full", File: true}
+	e := &Error{Spec: path, Err: cause(err), Hint: "look whether the disk is full", File: true}
+	if errors.Is(err, errRemoved) {
+		e.Hint = "leave a recording where it is until it has ended"
+	}
+	return e
 }
+
+// Name is the path that it was created with.
+func (r *Recording) Name() string { return r.path }
 
 // Said takes in what was sent. It neither waits nor keeps f.
 func (r *Recording) Said(f audio.Frame) { r.add(said, f) }
@@ -239,10 +251,13 @@ func (r *Recording) append() error {
 	return err
 }
 
-// refresh makes the header say how much sound follows.
+// refresh makes the header say how much sound follows, if the file is still there.
 func (r *Recording) refresh() error {
 	r.unsaid = 0
 	header := wavHeader(2, r.size-r.size%stereoSample)
+	if r.named && removed(r.file) {
+		return errRemoved
+	}
 	_, err := r.file.WriteAt(header[:], 0)
 	return err
 }

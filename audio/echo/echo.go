@@ -8,10 +8,8 @@
 // been found, and again when there has been none for a while, as with a headset,
 // nothing at all is changed.
 //
-// Left out: a loudspeaker whose clock is so much the faster one, for so long, that the
-// lag as it is counted falls below nothing (13 minutes at 100 ppm): the echo is taken
-// out until it jumps, and then not found again; more than one loudspeaker; and rates other than 8 kHz, for which
-// Block and the constants of the search would have to grow with the rate.
+// Left out: more than one loudspeaker; and rates other than 8 kHz, for which Block and
+// the constants of the search would have to grow with the rate.
 package echo
 
 import "math"
@@ -53,6 +51,7 @@ type Canceller struct {
 
 const (
 	ringSize = 1 << 14 // 2 s
+	surplus  = 640     // samples by which the loudspeaker's may be more than the microphone's
 	ahead    = 40      // samples of the filter before the lag that was found
 	recentre = 120     // samples by which the loudest of the room may be later, and the filter stays
 	step     = 2       // samples by which the lag moves at once, and not by drift
@@ -99,8 +98,24 @@ func (c *Canceller) Near(pcm []int16) {
 	if c.base+c.heard > c.played+ringSize/4 {
 		c.base = c.played - c.heard
 	}
+	if more := c.played - c.base - c.heard - int64(len(pcm)); more > surplus {
+		c.recount(more)
+	}
 	for ; len(pcm) >= Block; pcm = pcm[Block:] {
 		c.block(pcm[:Block])
+	}
+}
+
+// recount counts so many samples more of what was played, where the microphone has left
+// out as many, or its clock is the slower one: the lag would fall below nothing in the
+// end, where no search looks for it. The one that is known stays where it is.
+func (c *Canceller) recount(more int64) {
+	c.base += more
+	c.search.forget()
+	if c.lag >= 0 {
+		c.lag += int(more)
+		c.other += float64(more)
+		c.skew.count(float64(more))
 	}
 }
 

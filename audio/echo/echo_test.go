@@ -136,6 +136,33 @@ func TestDelayJumps(t *testing.T) {
 	}
 }
 
+// A microphone that leaves something out, all at once or a little again and again, hears
+// the echo as much sooner: the canceller goes on finding it.
+func TestMicrophoneLeavesOut(t *testing.T) {
+	t.Parallel()
+	const n = audio.FrameSamples
+	for name, missing := range map[string]func(frame int) bool{
+		"200 ms":           func(i int) bool { return i >= 300 && i < 310 },
+		"3 s":              func(i int) bool { return i >= 300 && i < 450 },
+		"20 ms each 0.5 s": func(i int) bool { return i >= 300 && i < 600 && i%25 == 0 },
+	} {
+		far := talk(20, 0)
+		near := mix(room{delay: 700, reverb: 0.15, gain: 0.5, noise: 3, seed: 3}.echo(far), nil)
+		out := slices.Clone(near)
+		c := New()
+		for i := range len(far) / n {
+			c.Far(far[i*n : (i+1)*n])
+			if !missing(i) {
+				c.Near(out[i*n : (i+1)*n])
+			}
+		}
+		a, b := 16*second, 20*second
+		if erle := level(near[a:b]) - level(out[a:b]); erle < 30 {
+			t.Errorf("%s: %.1f dB: %+v", name, erle, c.Stats())
+		}
+	}
+}
+
 // Two goroutines hand in the sound, and are not in step: up to three frames of one
 // come before those of the other.
 func TestOutOfStep(t *testing.T) {

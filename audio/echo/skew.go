@@ -81,6 +81,13 @@ func (s *skew) restart() {
 	s.n = 0
 }
 
+// count takes note that all lags are counted as so much more.
+func (s *skew) count(more float64) {
+	for i := range s.n {
+		s.lag[i] += more
+	}
+}
+
 func (s *skew) forget() { s.n, s.rate = 0, 0 }
 
 const (

@@ -161,18 +161,23 @@ func (a *arrivals) weigh(low, high, held int) {
 	if best > held && !a.silent && price(&top, held, late, ceiling) < price(&top, best, late, ceiling)+moveWorth {
 		best = held
 	}
-	a.grow = a.clamp(max(a.short, best), low, ceiling)
+	a.grow = a.clamp(max(a.short, best), low, held, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
-	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), ceiling)
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), held, ceiling)
 }
 
 // clamp keeps the delay from low beyond what packets need on average, in whole
-// frames beyond what the fastest got, to ceiling.
-func (a *arrivals) clamp(delay, low, ceiling int) int {
+// frames beyond what the fastest got, to ceiling. Once there are words, the one that is
+// held does although it has come to lack up to half a frame of that: the average creeps,
+// and what is really late for it is weighed by itself.
+func (a *arrivals) clamp(delay, low, held, ceiling int) int {
 	floor := a.least
 	if more := a.mean + low - floor; low > 0 && more > 0 {
 		floor += (more + a.frame - 1) / a.frame * a.frame
+	}
+	if !a.silent && held < floor && held >= a.mean+low-a.frame/2 {
+		floor = held
 	}
 	return min(ceiling, max(floor, delay))
 }

@@ -46,6 +46,57 @@ func TestCopiesAreWaitedFor(t *testing.T) {
 	}
 }
 
+// quietly lets two seconds pass in which all comes, and nothing is said.
+func (l *line) quietly() (before Stats) {
+	l.voice = make([]int16, 2*audio.SampleRate)
+	before = l.run(2 * time.Second)
+	l.voice, l.begin = voice, l.begin.Add(2*time.Second)
+	return before
+}
+
+// The average of what comes creeps by a few ms, by the clocks and the schedulers of both
+// ends. What is held may come to lack so much of the delay for copies, and the speech
+// stays as it is.
+func TestCreepMovesNothing(t *testing.T) {
+	t.Parallel()
+	l := newLine(1)
+	l.copies = 1
+	l.quietly()
+	l.path = func(sent time.Duration) (time.Duration, bool) { return ms(0.05 * sent.Seconds()), false }
+	l.path = l.lossy(l.path, 0.01, 1)
+	before := l.b.Stats()
+	if s := l.run(50 * time.Second); s.Stretched+s.Shrunk != before.Stretched+before.Shrunk || s.Recovered < 15 || s.Lost > 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Before the first word there is room for all copies that come; later for those of older
+// packets only where so many fill something that they are worth it.
+func TestFewOldCopiesMoveNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		when   string
+		before int           // copies while nothing is said
+		every  time.Duration // a packet is lost
+		moved  bool
+		lost   uint64 // for good, at most; one between the two
+	}{
+		{"from the beginning", 3, 7 * time.Second, false, 1},
+		{"from the first word on, few", 0, 7 * time.Second, false, 3},
+		{"from the first word on, many", 0, time.Second, true, 8},
+	} {
+		l := newLine(1)
+		l.copies = c.before
+		before := l.quietly()
+		l.copies = 3
+		l.path = func(sent time.Duration) (time.Duration, bool) { return 0, sent%c.every >= c.every-frame }
+		s := l.run(20 * time.Second)
+		if moved := s.Stretched+s.Shrunk > before.Stretched+before.Shrunk; moved != c.moved || s.Lost > c.lost {
+			t.Errorf("%s: %+v", c.when, s)
+		}
+	}
+}
+
 // A loss that nothing makes good is no reason to wait.
 func TestTrueLossIsNotWaitedFor(t *testing.T) {
 	t.Parallel()

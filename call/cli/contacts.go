@@ -187,13 +187,16 @@ func listContacts(c *ucli.Context, cache *zidcache.Cache, _ []string) (string, e
 	return contactsText(list, isFile && isTerminal(f)), nil
 }
 
-// contactsText is what scripts can read; for a terminal, in columns.
+// contactsText is what scripts can read; for a terminal, in columns with headings.
 func contactsText(list []zidcache.Record, columns bool) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
 	w := io.Writer(&b)
 	if columns {
 		w = t
+		if len(list) > 0 {
+			fmt.Fprintln(w, "ZID\tname\taddress\tfirst call\tlast call\tverified\thow")
+		}
 	}
 	for _, r := range list {
 		fields := []string{zidText(r.ZID), r.Name, r.Address, timeText(r.First), timeText(r.Last), timeText(r.Verified), r.How}

@@ -243,7 +243,9 @@ func TestStateDir(t *testing.T) {
 }
 
 func TestContactsInColumns(t *testing.T) {
-	want := "c0ffee010000000000000000  bob   -     -  -  -  -\n570a9e000000000000000000  thea  a:10  -  -  -  -\n"
+	want := "ZID                       name  address  first call  last call  verified  how\n" +
+		"c0ffee010000000000000000  bob   -        -           -          -         -\n" +
+		"570a9e000000000000000000  thea  a:10     -           -          -         -\n"
 	if got := contactsText([]zidcache.Record{{ZID: bobZID, Name: "bob"}, {ZID: tomZID, Name: "thea", Address: "a:10"}}, true); got != want {
 		t.Errorf("got:\n%s", got)
 	}

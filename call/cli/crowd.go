@@ -66,7 +66,7 @@ func (p *prefixed) Write(b []byte) (int, error) {
 const mostCalls = 100_000
 
 // checkCrowd refuses what several calls at once cannot have: there is one microphone,
-// one person, and one file for what is heard.
+// one person, and one file.
 func (s *settings) checkCrowd() error {
 	mic, speaker := device.KindOf(s.mic), device.KindOf(s.speaker)
 	switch {
@@ -79,10 +79,8 @@ func (s *settings) checkCrowd() error {
 		return usagef("leave one of them out", "--once ends with the first call, and --max-calls %d is for more", s.maxCalls)
 	case s.via != nil:
 		return usagef("leave --max-calls out", "--via brings one call at a time")
-	case s.verifyVia != nil:
-		return usagef("leave --verify-via out", "--max-calls %d: one command cannot say which call its words are of", s.maxCalls)
-	case s.records != nil && s.records.given != "":
-		return usagef("leave --record out", "--max-calls %d: one file cannot take several calls", s.maxCalls)
+	case s.records != nil && s.records.given != "" && !s.records.folder:
+		return usagef("--record DIR/ has a file for each call", "--max-calls %d: one file cannot take several calls", s.maxCalls)
 	case s.echo:
 	case mic == device.KindDevice || mic == device.KindStdio:
 		return usagef("--echo, or a FILE.wav, exec:, tone: or none as --mic", "--max-calls %d: one microphone cannot speak in several calls", s.maxCalls)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -24,7 +22,8 @@ func Ctl() *ucli.Command {
 		UsageText: `securecall ctl sas
 securecall ctl verify tissue disbelief
 ssh bob securecall ctl verify $(securecall ctl sas)
-securecall ctl say "back in five minutes"`,
+securecall ctl say "back in five minutes"
+securecall ctl --call 4 hangup`,
 		Description: `sas prints the words of the call. verify compares WORDS, as the other side reads or
 prints them, with ours: 0 if they are the same, 22 if not; three wrong answers end
 the call. Both wait up to 10 s for a call that has keys. mute closes the microphone,
@@ -34,6 +33,7 @@ of the same user, and with --state DIR the one that was started with it.`,
 		Flags: []ucli.Flag{
 			stateFlag(),
 			&ucli.IntFlag{Name: "pid", Usage: "the one with process id `N`, where several are running", DefaultText: "the only one"},
+			&ucli.IntFlag{Name: "call", Usage: "the call with the number `ID`, as events and the lines of listen have it, where there are several", DefaultText: "the only one"},
 		},
 		Action: runCtl,
 	}
@@ -67,11 +67,14 @@ func runCtl(c *ucli.Context) error {
 	case c.Args().Len()-1 > words[1]:
 		return usagef("securecall help ctl shows what it takes", "ctl %s takes no such argument, and got %q", verb, printable(c.Args().Get(1+words[1])))
 	}
+	if c.IsSet("call") && c.Int("call") < 1 {
+		return usagef("the events of a call have its number", "--call %d is no number of a call", c.Int("call"))
+	}
 	dir, err := ctl.Dir(c.String("state"))
 	if err != nil {
 		return err
 	}
-	text, err := ctl.Ask(c.Context, dir, c.Int("pid"), verb, c.Args().Tail())
+	text, err := ctl.Ask(c.Context, dir, c.Int("pid"), ctl.Request{Verb: verb, Call: c.Int("call"), Args: c.Args().Tail()})
 	if err != nil {
 		return err
 	}
@@ -81,76 +84,13 @@ func runCtl(c *ucli.Context) error {
 	return nil
 }
 
-// A reachable is the call that ctl speaks of, for goroutines other than the
-// phone's.
-type reachable struct {
-	mu      sync.Mutex
-	id      int
-	secured call.Secured
-	ringing bool
-	talking talking
-	changed chan struct{} // closed and replaced at each change
-}
-
-func newReachable() *reachable { return &reachable{changed: make(chan struct{})} }
-
-// note follows the events.
-func (r *reachable) note(id int, e call.Event) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	news := r.talking.note(id, e)
-	switch e := e.(type) {
-	case call.Secured:
-		r.id, r.secured = id, e
-	case call.Incoming:
-		r.ringing = id == r.id
-	case call.Answered:
-		r.ringing = false
-	case call.Ended:
-		if id != r.id {
-			return
-		}
-		r.id, r.secured, r.ringing = 0, call.Secured{}, false
-	default:
-		if !news {
-			return
-		}
-	}
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// ctlPatience is how long ctl waits for a call that has keys.
-const ctlPatience = 10 * time.Second
-
-// current waits for a call that has keys.
-func (r *reachable) current(ctx context.Context) (id int, s call.Secured, ringing bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ctlPatience)
-	defer cancel()
-	for {
-		r.mu.Lock()
-		id, s, ringing, changed := r.id, r.secured, r.ringing, r.changed
-		r.mu.Unlock()
-		if id != 0 {
-			return id, s, ringing, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return 0, call.Secured{}, false, &ctl.Error{
-				Status: int(call.ReasonNotPossible), Message: "there is no call with keys at this moment", Hint: "call, or wait for a call, and ask again",
-			}
-		}
-	}
-}
-
 // serveCtl lets ctl reach e. Without it a call goes on as well.
 func (p *phone) serveCtl(e endpoint) (stop func()) {
 	dir, err := ctl.Dir(p.s.state)
 	var server *ctl.Server
 	if err == nil {
-		server, err = ctl.Serve(dir, func(ctx context.Context, verb string, args []string) (string, error) {
-			return p.obeyCtl(ctx, e, verb, args)
+		server, err = ctl.Serve(dir, func(ctx context.Context, r ctl.Request) (string, error) {
+			return p.obeyCtl(ctx, e, r)
 		})
 	}
 	if err != nil {
@@ -162,56 +102,50 @@ func (p *phone) serveCtl(e endpoint) (stop func()) {
 	return server.Close
 }
 
-func (p *phone) obeyCtl(ctx context.Context, e endpoint, verb string, args []string) (string, error) {
-	if _, known := ctlVerbs[verb]; !known {
-		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", verb), Hint: "is it another version?"}
+func (p *phone) obeyCtl(ctx context.Context, e endpoint, r ctl.Request) (string, error) {
+	if _, known := ctlVerbs[r.Verb]; !known {
+		return "", &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("the securecall that is running has no %q", r.Verb), Hint: "is it another version?"}
 	}
-	if p.crowd != nil {
-		return "", &ctl.Error{
-			Status: int(call.ReasonNotPossible), Message: "several calls are taken here, and nothing says which of them is meant",
-			Hint: "it can be asked of a listen without --max-calls; --json has the events of each call",
-		}
-	}
-	switch verb {
+	switch r.Verb {
 	case "mute", "say", "stats":
-		return p.obeyTalk(ctx, e, verb, args)
-	}
-	if verb != "sas" && verb != "verify" {
+		return p.obeyTalk(ctx, e, r)
+	case "sas", "verify":
+	default:
 		// Only what is asked while keys are being agreed is worth waiting for.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		cancel()
 	}
-	id, s, ringing, err := p.reach.current(ctx)
+	c, err := p.reach.secured(ctx, r.Call)
 	if err != nil {
 		return "", err
 	}
-	switch verb {
+	switch r.Verb {
 	case "sas":
-		return s.SAS, nil
+		return c.sas, nil
 	case "verify":
-		c := e.Compare(id, "typed", strings.Join(args, " "))
+		answer := e.Compare(c.id, "typed", strings.Join(r.Args, " "))
 		switch {
-		case !c.Possible:
+		case !answer.Possible:
 			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "the call has ended"}
-		case !c.Equal:
+		case !answer.Equal:
 			return "", &ctl.Error{
 				Status: int(call.ReasonSAS), Message: "the words are not the same",
-				Hint: answersLeft(c.Left),
+				Hint: answersLeft(answer.Left),
 			}
 		}
 		return "verified", nil
 	case "answer", "decline":
-		if !ringing {
+		if !c.ringing {
 			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "nothing rings here"}
 		}
-		if verb == "answer" {
-			e.Do(id, call.Answer)
+		if r.Verb == "answer" {
+			e.Do(c.id, call.Answer)
 		} else {
-			e.Do(id, call.Decline)
+			e.Do(c.id, call.Decline)
 		}
 	case "hangup":
-		e.Do(id, call.Hangup)
+		e.Do(c.id, call.Hangup)
 	}
 	return "", nil
 }

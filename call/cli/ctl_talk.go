@@ -19,73 +19,19 @@ const (
 	statsPatience = 6 * time.Second // for the first figures, which come after 5 s
 )
 
-// A talking is the call in which people talk, as far as ctl has to know it.
-type talking struct {
-	id    int // 0: there is none
-	muted bool
-	stats *call.Stats // the last; nil: none yet
-}
-
-// note follows the events; it tells whether there was something new.
-func (t *talking) note(id int, e call.Event) bool {
-	switch e := e.(type) {
-	case call.Answered:
-		*t = talking{id: id}
-	case call.Muted:
-		t.muted = e.On
-	case call.Stats:
-		t.stats = &e
-	case call.Ended:
-		if id != t.id {
-			return false
-		}
-		*t = talking{}
-	default:
-		return false
-	}
-	return true
-}
-
-// talks waits for a moment at which ready holds of the call in which people
-// talk; late is what there is to say if it does not come in time.
-func (r *reachable) talks(ctx context.Context, patience time.Duration, late string, ready func(talking) bool) (talking, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		r.mu.Lock()
-		t, changed := r.talking, r.changed
-		r.mu.Unlock()
-		switch {
-		case t.id == 0:
-			return t, notPossible("nobody talks here at this moment", "it works from when a call is answered until it ends")
-		case ready(t):
-			return t, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return t, notPossible(late, "try again")
-		}
-	}
-}
-
-func notPossible(message, hint string) error {
-	return &ctl.Error{Status: int(call.ReasonNotPossible), Message: message, Hint: hint}
-}
-
 // obeyTalk carries out what ctl asks of a call in which people talk.
-func (p *phone) obeyTalk(ctx context.Context, e endpoint, verb string, args []string) (string, error) {
-	t, err := p.reach.talks(ctx, 0, "", func(talking) bool { return true })
+func (p *phone) obeyTalk(ctx context.Context, e endpoint, r ctl.Request) (string, error) {
+	c, err := p.reach.talks(ctx, r.Call, 0, "", func(reached) bool { return true })
 	if err != nil {
 		return "", err
 	}
-	switch verb {
+	switch r.Verb {
 	case "mute":
-		return "", p.ctlMute(ctx, e, t.id, args)
+		return "", p.ctlMute(ctx, e, c.id, r.Args)
 	case "say":
-		return "", ctlSay(e, t.id, strings.Join(args, " "))
+		return "", ctlSay(e, c.id, strings.Join(r.Args, " "))
 	default:
-		return p.ctlStats(ctx)
+		return p.ctlStats(ctx, c.id)
 	}
 }
 
@@ -100,7 +46,7 @@ func (p *phone) ctlMute(ctx context.Context, e endpoint, id int, args []string) 
 		return &ctl.Error{Status: statusUsage, Message: fmt.Sprintf("ctl mute %q is neither on nor off", strings.Join(args, " ")), Hint: "ctl mute closes the microphone, and ctl mute off opens it"}
 	}
 	e.Do(id, either(!on, call.Mute, call.Unmute))
-	_, err := p.reach.talks(ctx, mutePatience, "the call did not obey", func(t talking) bool { return t.muted == on })
+	_, err := p.reach.talks(ctx, id, mutePatience, "the call did not obey", func(c reached) bool { return c.muted == on })
 	return err
 }
 
@@ -121,11 +67,11 @@ func ctlSay(e endpoint, id int, text string) error {
 }
 
 // ctlStats is the last event stats, without what is not of the figures.
-func (p *phone) ctlStats(ctx context.Context) (string, error) {
-	t, err := p.reach.talks(ctx, statsPatience, "there are no figures yet", func(t talking) bool { return t.stats != nil })
+func (p *phone) ctlStats(ctx context.Context, id int) (string, error) {
+	c, err := p.reach.talks(ctx, id, statsPatience, "there are no figures yet", func(c reached) bool { return c.stats != nil })
 	if err != nil {
 		return "", err
 	}
-	line, err := json.Marshal(newFigures(*t.stats))
+	line, err := json.Marshal(newFigures(*c.stats))
 	return string(line), err
 }

@@ -29,7 +29,7 @@ func TestCtlNeedsACall(t *testing.T) {
 	ask := func(when string) {
 		t.Helper()
 		for _, verb := range []string{"mute", "say", "stats"} {
-			_, err := p.obeyCtl(t.Context(), e, verb, []string{"on"})
+			_, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: verb, Args: []string{"on"}})
 			fails(t, err, 31, "nobody talks here")
 		}
 		if len(e.wanted) > 0 {
@@ -41,7 +41,7 @@ func TestCtlNeedsACall(t *testing.T) {
 	ask("while it rings")
 	p.reach.note(7, call.Answered{})
 	p.reach.note(8, call.Ended{}) // another one
-	if _, err := p.obeyCtl(t.Context(), e, "say", []string{"hi"}); err != nil {
+	if _, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "say", Args: []string{"hi"}}); err != nil {
 		t.Error(err)
 	}
 	e.wanted = nil
@@ -53,7 +53,7 @@ func TestCtlNeedsACall(t *testing.T) {
 func TestCtlMuteReturnsWhenItIsSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, e, _ := atPhone()
-		p.reach.note(7, call.Answered{})
+		p.reach.answered(7)
 		begun, muted := time.Now(), false
 		e.did = func(c call.Command) {
 			time.AfterFunc(time.Second, func() {
@@ -62,7 +62,7 @@ func TestCtlMuteReturnsWhenItIsSo(t *testing.T) {
 			})
 		}
 		for i, args := range [][]string{nil, {"off"}, {"on"}} {
-			if _, err := p.obeyCtl(t.Context(), e, "mute", args); err != nil || muted != (i != 1) {
+			if _, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "mute", Args: args}); err != nil || muted != (i != 1) {
 				t.Errorf("mute %q: muted is %v (%v)", args, muted, err)
 			}
 		}
@@ -74,26 +74,26 @@ func TestCtlMuteReturnsWhenItIsSo(t *testing.T) {
 		}
 
 		e.did = nil // a call that is stuck
-		_, err := p.obeyCtl(t.Context(), e, "mute", []string{"off"})
+		_, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "mute", Args: []string{"off"}})
 		fails(t, err, 31, "did not obey")
-		_, err = p.obeyCtl(t.Context(), e, "mute", []string{"perhaps"})
+		_, err = p.obeyCtl(t.Context(), e, ctl.Request{Verb: "mute", Args: []string{"perhaps"}})
 		fails(t, err, 2, "neither on nor off")
 	})
 }
 
 func TestCtlSay(t *testing.T) {
 	p, e, _ := atPhone()
-	p.reach.note(7, call.Answered{})
-	if _, err := p.obeyCtl(t.Context(), e, "say", []string{"back", "in five"}); err != nil {
+	p.reach.answered(7)
+	if _, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "say", Args: []string{"back", "in five"}}); err != nil {
 		t.Error(err)
 	}
-	_, err := p.obeyCtl(t.Context(), e, "say", []string{" "})
+	_, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "say", Args: []string{" "}})
 	fails(t, err, 2, "needs the text")
 	e.err = call.ErrTooLong
-	_, err = p.obeyCtl(t.Context(), e, "say", []string{"x"})
+	_, err = p.obeyCtl(t.Context(), e, ctl.Request{Verb: "say", Args: []string{"x"}})
 	fails(t, err, 2, "")
 	e.err = call.ErrNotTold
-	_, err = p.obeyCtl(t.Context(), e, "say", []string{"x"})
+	_, err = p.obeyCtl(t.Context(), e, ctl.Request{Verb: "say", Args: []string{"x"}})
 	fails(t, err, 31, "")
 	if e.wanted[0] != "say back in five" {
 		t.Errorf("did %q", e.wanted)
@@ -105,12 +105,12 @@ func TestCtlSay(t *testing.T) {
 func TestCtlStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, e, _ := atPhone()
-		p.reach.note(7, call.Answered{})
-		_, err := p.obeyCtl(t.Context(), e, "stats", nil)
+		p.reach.answered(7)
+		_, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "stats"})
 		fails(t, err, 31, "no figures yet")
 
 		time.AfterFunc(5*time.Second, func() { p.reach.note(7, sampleStats()) })
-		text, err := p.obeyCtl(t.Context(), e, "stats", nil)
+		text, err := p.obeyCtl(t.Context(), e, ctl.Request{Verb: "stats"})
 		if err != nil || strings.Contains(text, "\n") || text != printable(text) {
 			t.Fatalf("%q, %v", text, err)
 		}
@@ -126,8 +126,8 @@ func TestCtlStats(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // who asked has gone
-		p.reach.note(7, call.Answered{})
-		_, err = p.obeyCtl(ctx, e, "stats", nil)
+		p.reach.answered(7)
+		_, err = p.obeyCtl(ctx, e, ctl.Request{Verb: "stats"})
 		fails(t, err, 31, "no figures yet")
 	})
 }

@@ -220,12 +220,14 @@ func (s *screen) recordingEvent(e call.Recording) {
 	s.recording, s.telling = e.On, false
 	switch {
 	case e.On:
-		s.say(s.results, "%s to %s: left what you say, right what you hear", s.paint(red, "recording"), printable(s.records.name()))
+		s.say(s.results, "%s to %s: left what you say, right what you hear", s.paint(red, "recording"), printable(e.File))
 		if !s.records.untold {
 			s.say(s.talk, "  the other side has been told")
 		}
+	case e.Err == nil && e.File == "":
+		s.say(s.results, "the recording has ended before it began")
 	case e.Err == nil:
-		s.say(s.results, "the recording has ended: %s", printable(s.records.name()))
+		s.say(s.results, "the recording has ended: %s", printable(e.File))
 	default:
 		what := "there is no recording"
 		if was {
@@ -268,7 +270,7 @@ func doingFailure(err error) (hint string, ok bool) {
 		{call.ErrNotTold, "only another securecall understands it, in a call that is answered"},
 		{call.ErrBehind, "wait a moment, and try again; if it goes on, the network lets nothing through"},
 		{call.ErrDoubt, "compare the words: v, or securecall ctl verify"},
-		{call.ErrNoRecorder, "--record FILE.wav says where to"},
+		{call.ErrNoRecorder, "--record FILE.wav or DIR/ says where to"},
 		{call.ErrUntold, "ask its person, and then call with --record-untold"},
 	} {
 		if errors.Is(err, f.err) {

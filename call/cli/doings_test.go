@@ -37,7 +37,8 @@ func (a *asked) want(what string) error { a.wanted = append(a.wanted, what); ret
 func (a *asked) Do(id int, c call.Command) {
 	names := map[call.Command]string{
 		call.Mute: "mute", call.Unmute: "unmute", call.Hold: "hold", call.Unhold: "unhold",
-		call.Record: "record", call.EndRecord: "end", call.BeginVerify: "begin", call.EndVerify: "end verify",
+		call.Record: "record", call.EndRecord: "end", call.Answer: "answer", call.Decline: "decline", call.Hangup: "hangup",
+		call.BeginVerify: "begin", call.EndVerify: "end verify",
 	}
 	_ = a.want(fmt.Sprintf("%s %d", names[c], id))
 	if a.did != nil {
@@ -48,7 +49,7 @@ func (a *asked) Do(id int, c call.Command) {
 // atPhone is somebody at the keys in call 7.
 func atPhone() (*phone, *asked, *bytes.Buffer) {
 	var b bytes.Buffer
-	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, current: 7, talking: true, records: &records{last: "talk.wav"}}
+	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, current: 7, talking: true, records: &records{}}
 	return &phone{s: &settings{}, screen: s, reach: newReachable()}, &asked{}, &b
 }
 
@@ -66,9 +67,9 @@ func TestKeysInACall(t *testing.T) {
 		}
 	}
 	p.types(e, "mhr")
-	tell(call.Muted{On: true}, call.Held{On: true}, call.Recording{On: true})
+	tell(call.Muted{On: true}, call.Held{On: true}, call.Recording{On: true, File: "talk.wav"})
 	p.types(e, "mhr")
-	tell(call.Muted{}, call.Held{}, call.Recording{})
+	tell(call.Muted{}, call.Held{}, call.Recording{File: "talk.wav"})
 	p.types(e, " ")
 	tell(call.Muted{On: true})
 	p.types(e, " ")
@@ -181,7 +182,7 @@ func TestDoingFails(t *testing.T) {
 func TestUntoldRecordingClaimsNothing(t *testing.T) {
 	p, _, b := atPhone()
 	p.screen.records.untold = true
-	p.screen.show(answeredAt, 7, call.Recording{On: true})
+	p.screen.show(answeredAt, 7, call.Recording{On: true, File: "talk.wav"})
 	if got := b.String(); strings.Contains(got, "told") {
 		t.Errorf("said %q", got)
 	}

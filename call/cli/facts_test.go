@@ -100,8 +100,8 @@ func TestFactsAddUp(t *testing.T) {
 
 // A setting of ours is no fact, and a fact no setting of a securecall inside.
 func TestFactsAndSettings(t *testing.T) {
-	env := facts{"NAME": "bob", "CIPHER": "AES3"}.environ([]string{"PATH=/bin", "SECURECALL_BIND=[::]:7", "SECURECALL_ZID=false", "HOME=/"})
-	want := []string{"PATH=/bin", "HOME=/", "SECURECALL_CIPHER=AES3", "SECURECALL_NAME=bob", "SECURECALL_FACTS=CIPHER NAME"}
+	env := facts{"NAME": "bob", "CIPHER": "AES3"}.environ([]string{"PATH=/bin", "SECURECALL_BIND=[::]:7", "SECURECALL_CIPHER=AES1", "SECURECALL_ZID=false", "SECURECALL_STATE=/s", "HOME=/"})
+	want := []string{"PATH=/bin", "SECURECALL_STATE=/s", "HOME=/", "SECURECALL_CIPHER=AES3", "SECURECALL_NAME=bob", "SECURECALL_FACTS=CIPHER NAME"}
 	if !slices.Equal(env, want) {
 		t.Errorf("the environment is %q, want %q", env, want)
 	}

@@ -47,6 +47,9 @@ type settings struct {
 	maxCalls      int
 	audioOnStdin  bool
 	audioOnStdout bool
+	ring          string  // where it rings
+	ringer        *ringer // which does
+	log           string  // its format; empty: none is written
 	from          origins // of what was not typed
 }
 
@@ -117,6 +120,7 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		input:       !c.Bool("no-input"),
 		plain:       c.Bool("plain"),
 		once:        c.Bool("once"),
+		ring:        ringAuto,
 		from:        configuredOf(c).from,
 	}
 	for _, name := range []string{"duration", "timeout"} {
@@ -204,8 +208,11 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 	// A kernel's timer takes a thread of ours: for one call, that it be exact.
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: s.maxCalls <= 1, Frame: audio.Samples(s.packetTime)}
 	return call.Config{
-		Mic:           func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
-		Speaker:       func() (audio.Sink, error) { return device.OpenSink(s.speaker, o) },
+		Mic: func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
+		Speaker: func() (audio.Sink, error) {
+			s.ringer.quiet()
+			return device.OpenSink(s.speaker, o)
+		},
 		Echo:          s.echo,
 		CancelEcho:    s.cancelEcho,
 		SuppressNoise: s.suppressNoise,

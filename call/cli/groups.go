@@ -16,11 +16,11 @@ const screenful = 24
 // the flags below each, first what is asked for most. Others come last, and --help after them.
 var flagGroups = []struct{ title, flags string }{
 	{"The call", "accept name timeout duration hangup-at-eof once max-calls on-incoming on-secured on-ended"},
-	{"Sound", "mic speaker echo record record-untold echo-cancel noise-suppression auto-gain packet-time"},
+	{"Sound", "mic speaker ring echo record record-untold echo-cancel noise-suppression auto-gain packet-time"},
 	{"Network", "bind via relay-only map"},
 	{"Trust", "require verify-via split-sas secret-file secret-fd state ephemeral"},
 	{"Algorithms", "key-agreement cipher auth hash sas"},
-	{"Screen and scripts", "json q v plain no-color no-input"},
+	{"Screen and scripts", "json log q v plain no-color no-input"},
 }
 
 // grouped puts flags in the order of the groups, and tells each its heading, if they are too

@@ -48,6 +48,8 @@ func (h *hooks) run(ctx context.Context, j hookJob, limit time.Duration) {
 	cut = cut || cmd.Process == nil && ctx.Err() != nil // before it could start
 	n := hookNews{hookJob: j, over: true, status: -1}
 	switch {
+	case cut && errors.Is(context.Cause(ctx), errLast):
+		n.why = fmt.Sprintf("%s was ended: %v", printable(j.command[0]), errLast)
 	case cut && errors.Is(ctx.Err(), context.Canceled):
 		n.dismissed = true
 	case cut:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -85,6 +86,9 @@ const (
 	hookLimit   = 10 * time.Second
 	decideLimit = 119 * time.Second // it rings for two minutes
 	hookGrace   = 2 * time.Second   // from being asked to end to having to
+	// lastLimit is for all that is left when no call is to come: more than one command has, and
+	// with a grace less than a service manager waits for us (TimeoutStopSec=20).
+	lastLimit = 13 * time.Second
 )
 
 // hooks are the commands as they run. One goroutine, that of phone.run, owns them; what
@@ -102,6 +106,10 @@ type hooks struct {
 	limit time.Duration // of what does not decide
 	ring  time.Duration // of what does
 	grace time.Duration
+	last  time.Duration // of all that runs and waits, once we are to end
+
+	ctx  context.Context // of all of them
+	stop context.CancelCauseFunc
 }
 
 // A hookJob is one command for one call.
@@ -113,10 +121,12 @@ type hookJob struct {
 }
 
 func newHooks(s *settings) *hooks {
-	return &hooks{
+	h := &hooks{
 		commands: s.hooks, lines: newEvents(nil, s), calls: map[int]facts{}, deciding: map[int]context.CancelFunc{},
-		news: make(chan hookNews), limit: hookLimit, ring: decideLimit, grace: hookGrace,
+		news: make(chan hookNews), limit: hookLimit, ring: decideLimit, grace: hookGrace, last: lastLimit,
 	}
+	h.ctx, h.stop = context.WithCancelCause(context.Background())
+	return h
 }
 
 // note follows the events. A call is known from its keys on: that of another, which got
@@ -136,6 +146,10 @@ func (h *hooks) note(i item) {
 	case call.Verified:
 		known.add(h.lines.lines(i.at, i.id, e))
 		known.set("VERIFIED", "true")
+	case call.Recording:
+		if e.On {
+			known.set("RECORDING", e.File)
+		}
 	case call.Answered:
 		h.dismiss(i.id) // somebody was faster
 	case call.Ended:
@@ -184,7 +198,7 @@ func (h *hooks) next() {
 			limit = h.ring
 		}
 		// Not of the context that ends the program: what it says of the last call is done.
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		ctx, cancel := context.WithTimeout(h.ctx, limit)
 		if j.event == "incoming" {
 			h.deciding[j.id] = cancel
 		}
@@ -222,6 +236,9 @@ func (h *hooks) over(n hookNews) {
 // hooked shows what a command has printed, or acts on how it has ended.
 func (p *phone) hooked(e endpoint, n hookNews) {
 	if !n.over {
+		if p.log != nil {
+			p.log.write(time.Now(), slog.LevelInfo, n.id, "output of a command", slog.String("on", n.event), slog.String("line", n.line))
+		}
 		p.screen.say(p.screen.errors, "on-%s: %s", n.event, n.line)
 		return
 	}
@@ -260,7 +277,22 @@ func (n hookNews) decision() (c call.Command, wrong string) {
 	return call.Decline, fmt.Sprintf("--on-incoming has not decided (%s): declined", n.why)
 }
 
-// awaitHooks lets what runs for the last calls come to an end, within its limits.
+// errLast ends commands for which the program has waited long enough.
+var errLast = errors.New("securecall ends, and does not wait for it any longer")
+
+// cut has all that runs end, and gives up what waits.
+func (h *hooks) cut() {
+	for _, j := range h.waiting {
+		go func() {
+			h.news <- hookNews{hookJob: j, over: true, status: -1, why: fmt.Sprintf("%s was not run: %v", printable(j.command[0]), errLast), unrun: true}
+		}()
+	}
+	h.waiting = nil
+	h.stop(errLast)
+}
+
+// awaitHooks lets what runs for the last calls come to an end, within its limits, which end
+// with all of them after a while.
 func (p *phone) awaitHooks(e endpoint) {
 	if p.hooks.pending == 0 {
 		return
@@ -271,8 +303,12 @@ func (p *phone) awaitHooks(e endpoint) {
 	p.screen.wait(time.Now(), "waiting for a command of --on-… to end")
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	last := time.NewTimer(p.hooks.last)
+	defer last.Stop()
 	for p.hooks.pending > 0 {
 		select {
+		case <-last.C:
+			p.hooks.cut()
 		case n := <-p.hooks.news:
 			p.hooked(e, n)
 		case now := <-tick.C:

@@ -55,7 +55,7 @@ func newPost(t *testing.T, commands map[string]string) *post {
 	x := &post{}
 	x.phone = &phone{
 		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: &x.screen},
-		events: newEvents(&x.told, s), reach: newReachable(), hooks: newHooks(s),
+		events: newEvents(&x.told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(),
 	}
 	return x
 }
@@ -385,5 +385,28 @@ func TestKeysDoNotDecideForACommand(t *testing.T) {
 	}
 	if strings.Count(asked.String(), "the command of --on-incoming decides") != 2 || len(board.orders) > 0 {
 		t.Errorf("asked %q, orders are %v", &asked, board.orders)
+	}
+}
+
+// A program that ends does not wait for ever: commands that hang are ended, those that wait
+// are not begun, and each is told.
+func TestLastHooksHaveAnEnd(t *testing.T) {
+	command, file := patient(t)
+	x := newPost(t, map[string]string{"ended": command})
+	t.Parallel()
+	x.hooks.limit, x.hooks.last, x.hooks.grace = time.Hour, time.Millisecond, 50*time.Millisecond
+	x.tell(1, fromBob, call.Ended{})
+	begun(t, file)
+	x.hooks.running = maxHooks // others, which are never told of again
+	x.tell(2, fromBob, call.Ended{})
+	x.settle()
+	gone(t, file)
+	for _, want := range []string{
+		"--on-ended: sh was ended: securecall ends, and does not wait for it any longer",
+		"--on-ended: sh was not run: securecall ends, and does not wait for it any longer",
+	} {
+		if strings.Count(x.screen.String(), want) != 1 {
+			t.Errorf("%q is not told once:\n%s", want, &x.screen)
+		}
 	}
 }

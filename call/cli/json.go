@@ -120,6 +120,11 @@ type (
 		head
 		On bool `json:"on"`
 	}
+	jsonRecording struct {
+		head
+		On   bool   `json:"on"`
+		File string `json:"file,omitempty"` // what it is written to, where it got as far as that
+	}
 	jsonText struct {
 		head
 		Text string `json:"text"`
@@ -247,7 +252,7 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 
 // recording tells as well why there is none, or none any more.
 func (j *events) recording(h head, e call.Recording) []any {
-	line := jsonOn{h, e.On}
+	line := jsonRecording{h, e.On, printable(e.File)}
 	if e.Err == nil {
 		return []any{line}
 	}

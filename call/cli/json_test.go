@@ -70,8 +70,8 @@ func sampleEvents() []item {
 		{1, call.Muted{On: false}},
 		{1, call.Held{On: true}},
 		{1, call.Held{On: false}},
-		{1, call.Recording{On: true}},
-		{1, call.Recording{Err: errors.New("no space left on device")}},
+		{1, call.Recording{On: true, File: "call.wav"}},
+		{1, call.Recording{File: "call.wav", Err: errors.New("no space left on device")}},
 		{1, call.Recording{Err: call.ErrUntold}},
 		{1, call.PeerRecording{On: true}},
 		{1, call.PeerRecording{On: false}},
@@ -141,8 +141,9 @@ var fields = map[string]string{
 
 // sometimes are fields that are there only where they say something.
 var sometimes = map[string]string{
-	"incoming": "name",
-	"secured":  "aux peer_discloses own_installation attempts",
+	"incoming":  "name",
+	"recording": "file",
+	"secured":   "aux peer_discloses own_installation attempts",
 }
 
 func TestEventFields(t *testing.T) {

@@ -23,6 +23,7 @@ func Listen() *ucli.Command {
 		Usage: "wait for calls",
 		UsageText: `securecall listen
 securecall listen --accept all --echo --max-calls 20
+securecall listen --accept all --max-calls 20 --mic greeting.wav --speaker none --record calls/
 securecall listen --via meet.example
 securecall listen --accept all --once --mic none --speaker message.wav
 securecall listen --on-incoming ./decide --on-ended 'sh -c "date >> calls"'`,
@@ -32,12 +33,22 @@ for one call; no port is opened to others, and after each call there is a new co
 Contacts find it there by its name in their contacts, without a code.
 The commands of --on-… are split at spaces, but for those between '…' or "…", and run
 without a shell (docs/scripting.md has the names of the facts). --on-incoming is asked in
-place of a person and of --accept ask or all; --accept known still keeps strangers out.`,
+place of a person and of --accept ask or all; --accept known still keeps strangers out.
+Without a terminal, and where a service manager has started it, SIGHUP has it read the
+file of settings again, for the calls to come (docs/configuration.md).`,
 		Flags: callFlags("[::]:5004, both families",
 			&ucli.StringFlag{Name: "accept", Usage: "`WHOM`: ask, known (others get no answer at all) or all; a terminal asks, without one it must be said"},
 			&ucli.IntFlag{Name: "max-calls", Value: 1, Usage: "`N` calls at once, with --echo or sound from files; further callers hear busy", DefaultText: "1"},
 			toggle("once", "end after the first call"),
 			toggle("echo", "send back what is heard; no microphone, no speaker"),
+			&ucli.StringFlag{
+				Name: "ring", Value: "auto",
+				Usage: "where a call rings that you are asked about: `DST` as for --speaker, or auto (the speaker, where it is a device)",
+			},
+			&ucli.StringFlag{
+				Name: "log", Value: "none",
+				Usage: "a line an event on stderr, in place of what a person reads: `FORMAT` is none, text or json; names and addresses with -v alone",
+			},
 			hookFlag("incoming", "let `CMD` decide about each call, by its exit status: 0 accept, 1 decline, 2 busy"),
 			hookFlag("secured", "run `CMD` when keys are agreed, with the facts in its environment as SECURECALL_…"),
 			hookFlag("ended", "run `CMD` when such a call has ended, with the outcome among the facts"),
@@ -46,13 +57,14 @@ place of a person and of --accept ask or all; --accept known still keeps strange
 	}
 }
 
-func listen(c *ucli.Context) error {
+// readListen reads the flags.
+func readListen(c *ucli.Context) (*settings, error) {
 	if c.Args().Present() {
-		return usagef("securecall dial PEER calls somebody", "listen takes no argument, and got %q", c.Args().First())
+		return nil, usagef("securecall dial PEER calls somebody", "listen takes no argument, and got %q", c.Args().First())
 	}
 	s, err := readSettings(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch a := c.String("accept"); a {
 	case "", "ask":
@@ -60,21 +72,21 @@ func listen(c *ucli.Context) error {
 		s.acceptAll = true
 	case "known":
 		if s.ephemeral {
-			return usagef("leave one of them out", "--ephemeral knows nobody: --accept known would answer nobody")
+			return nil, usagef("leave one of them out", "--ephemeral knows nobody: --accept known would answer nobody")
 		}
 		s.acceptAll, s.known = true, true
 	default:
-		return usagef("it takes ask, known or all", "--accept %q is not known", a)
+		return nil, usagef("it takes ask, known or all", "--accept %q is not known", a)
 	}
 	if s.hooks, err = readHooks(c); err != nil {
-		return err
+		return nil, err
 	}
 	if s.hooks.decide() {
 		s.acceptAll = false
 	}
 	s.maxCalls = c.Int("max-calls")
 	if err := s.checkCrowd(); err != nil {
-		return err
+		return nil, err
 	}
 	port := uint16(nat.DefaultPort)
 	if s.via != nil {
@@ -83,12 +95,34 @@ func listen(c *ucli.Context) error {
 	s.bind = netip.AddrPortFrom(netip.IPv6Unspecified(), port)
 	if b := c.String("bind"); b != "" {
 		if s.bind, err = parseBind(b, port); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	if s.ring, err = readRing(c.String("ring")); err != nil {
+		return nil, err
+	}
+	if s.log, err = readLog(c.String("log")); err != nil {
+		return nil, err
+	}
+	if s.log != "" && s.json && s.audioOnStdout {
+		return nil, usagef("leave one of them out", "--log and --json: stdout carries sound, and stderr cannot have both")
+	}
+	return s, nil
+}
+
+func listen(c *ucli.Context) error {
+	rereads := hangupRereads()
+	again := newRereader(c)
+	s, err := readListen(c)
+	if err != nil {
+		return err
 	}
 	p, err := newPhone(s, true)
 	if err != nil {
 		return err
+	}
+	if rereads {
+		defer p.rereading(again)()
 	}
 	if p.manager, err = meetManager(); err != nil {
 		return p.fail(err)
@@ -103,13 +137,7 @@ func listen(c *ucli.Context) error {
 		}
 	}
 	// Better now than when the first call comes.
-	if err := s.hooks.check(); err != nil {
-		return p.fail(err)
-	}
-	if err := s.checkSound(); err != nil {
-		return p.fail(err)
-	}
-	if err := s.checkListen(); err != nil {
+	if err := s.checkCalls(); err != nil {
 		return p.fail(err)
 	}
 	if err := s.records.check(); err != nil {
@@ -141,6 +169,16 @@ func listen(c *ucli.Context) error {
 		return p.fail(err)
 	}
 	return p.run(c.Context, e, q)
+}
+
+// checkCalls finds out, as far as that goes without a call, whether calls can be as the flags say.
+func (s *settings) checkCalls() error {
+	for _, check := range []func() error{s.hooks.check, s.checkSound, s.checkRing, s.checkListen} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errNobodyKnown = errors.New("--accept known, and nobody is known: nobody can call")

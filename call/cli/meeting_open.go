@@ -4,20 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	ucli "github.com/urfave/cli/v2"
 
 	"securecall/call/cli/service"
 	"securecall/nat"
@@ -30,10 +25,10 @@ import (
 
 // An openMeeting is a meeting whose settings can be read again.
 type openMeeting struct {
-	c       *ucli.Context // what it was opened with
-	typed   []string      // of that, what no file has said
+	rereader
 	now     atomic.Pointer[meeting]
 	manager *service.Manager
+	rereads bool // at SIGHUP
 }
 
 // turnSocket is what FileDescriptorName= calls the sockets of the relay.
@@ -73,23 +68,9 @@ func (o *openMeeting) tls() *tls.Config {
 	return t
 }
 
-// Rereads tells whether SIGHUP has the command line args read its settings again, instead of
-// hanging up: a meeting point, unless it has a terminal, whose closing means the end.
-func Rereads(args []string) bool {
-	return len(args) > 1 && args[1] == "rendezvous" && !hasTerminal()
-}
-
-func hasTerminal() bool {
-	tty, err := os.Open("/dev/tty")
-	if err == nil {
-		_ = tty.Close()
-	}
-	return err == nil
-}
-
 // rereading reads the settings again at each SIGHUP, until it is stopped.
 func (o *openMeeting) rereading() (stop func()) {
-	if hasTerminal() {
+	if !o.rereads {
 		return func() {}
 	}
 	hangup, done := make(chan os.Signal, 1), make(chan struct{})
@@ -118,18 +99,16 @@ func (o *openMeeting) reread() {
 	o.manager.Reloading()
 	defer func() { _ = o.manager.Ready("open") }()
 	old := o.now.Load()
-	again, err := o.typedAgain()
+	again, err := o.again()
 	var m *meeting
 	if err == nil {
 		m, err = readMeeting(again)
 	}
 	if err != nil {
-		d := diagnose(err)
-		d.what = "the settings stay as they were: " + d.what
-		complain(o.c.App.ErrWriter, d)
+		complain(o.c.App.ErrWriter, stayed(again, err))
 		return
 	}
-	fixed := o.fixed(again)
+	fixed := o.changed(again, changeable)
 	if m.limits != old.limits {
 		fixed = append(fixed, "limits")
 	}
@@ -146,48 +125,6 @@ func (o *openMeeting) reread() {
 
 // changeable are the settings that reread takes over.
 var changeable = []string{"tls-cert", "tls-key", "turn", "turn-secret-file", "config"}
-
-// fixed are the settings that are others in again, and cannot be changed.
-func (o *openMeeting) fixed(again *ucli.Context) (names []string) {
-	for _, f := range o.c.Command.Flags {
-		name := f.Names()[0]
-		if !slices.Contains(changeable, name) && fmt.Sprint(o.c.Value(name)) != fmt.Sprint(again.Value(name)) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// typedFlags are the flags that c has at this moment, as they could be typed.
-func typedFlags(c *ucli.Context) (args []string) {
-	for _, f := range c.Command.Flags {
-		if name := f.Names()[0]; onCommandLine(c, name) {
-			args = append(args, fmt.Sprintf("--%s=%v", name, c.Value(name)))
-		}
-	}
-	return args
-}
-
-// typedAgain is the command line as it was before a file was read.
-func (o *openMeeting) typedAgain() (*ucli.Context, error) {
-	set := flag.NewFlagSet(o.c.Command.Name, flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	for _, f := range o.c.Command.Flags {
-		if set.Lookup(f.Names()[0]) != nil {
-			continue
-		}
-		if err := f.Apply(set); err != nil {
-			return nil, err
-		}
-	}
-	if err := set.Parse(o.typed); err != nil {
-		return nil, err
-	}
-	again := ucli.NewContext(o.c.App, set, nil)
-	again.Command = o.c.Command
-	again.Context, _ = withConfigured(again.Context)
-	return again, configure(again)
-}
 
 // ready tells the manager that the meeting point is open, and when it closes.
 func (o *openMeeting) ready(ctx context.Context) (stop func()) {

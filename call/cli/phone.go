@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -33,18 +34,19 @@ type phone struct {
 	screen *screen
 	crowd  *crowd    // nil: one call at a time
 	events *events   // nil without --json
+	log    *logbook  // nil without --log
 	tty    *os.File  // where keys are read; nil: nobody sits there
 	keys   *keyboard // while run runs
 	failed bool      // an output that scripts read is gone
 	ended  bool      // the last call's end has been shown
 	reach  *reachable
 	hooks  *hooks
-	vias   chan viaAnswer
-	viaFor int  // the call that --verify-via was run for
-	viaDue bool // and has not answered for yet
+	vias   *vias
 
 	manager *service.Manager // who has started us; nil: nobody
 	waits   bool             // and was told that calls are waited for
+	reader  rereader
+	hangups chan os.Signal // at which the settings are read again; nil: never
 }
 
 // newPhone finds out who is there. listener tells whether somebody may have
@@ -60,9 +62,10 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		}
 		ask = newConsole(f)
 	}
-	if listener && !s.acceptAll && !s.hooks.decide() && p.tty == nil {
-		return nil, usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
-			"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
+	if listener {
+		if err := s.checkAnswerer(p.tty != nil); err != nil {
+			return nil, err
+		}
 	}
 
 	results := p.stdout
@@ -76,10 +79,11 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach, p.hooks = make(chan viaAnswer, 8), newReachable(), newHooks(s)
+	p.vias, p.reach, p.hooks = newVias(), newReachable(), newHooks(s)
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
+		p.screen.bell = !s.plain && !s.json
 	}
 	if p.stderr.terminal && os.Getenv("TERM") != "dumb" && inForeground(os.Stderr) && !s.quiet {
 		p.screen.live = p.stderr
@@ -100,7 +104,20 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 			p.screen.errors = io.Discard
 		}
 	}
+	if p.log = newLogbook(p.stderr, s); p.log != nil {
+		p.screen.talk, p.screen.errors, p.screen.live = io.Discard, io.Discard, nil
+	}
+	s.ringer = newRinger()
 	return p, nil
+}
+
+// checkAnswerer refuses to wait for calls that nobody could answer.
+func (s *settings) checkAnswerer(person bool) error {
+	if s.acceptAll || s.hooks.decide() || person {
+		return nil
+	}
+	return usagef("give --accept all to answer every call; or start it at a terminal, without --no-input",
+		"nobody can be asked whether to answer: there is no terminal, and without one it must be said")
 }
 
 // run drives e until it has ended. Whatever happens, the terminal is as it
@@ -122,6 +139,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		p.keys, keys = k, k.keys
 	}
 	defer p.serveCtl(e)()
+	p.s.ringer.tell = func(err error) { q.put(0, call.Fault{Err: err}) }
+	defer p.s.ringer.quiet()
 	done := make(chan call.Ended, 1)
 	go func() { done <- e.Run(ctx) }()
 
@@ -139,13 +158,12 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			tick.Reset(pace)
 		}
 		select {
-		case a := <-p.vias:
+		case a := <-p.vias.answers:
 			p.via(e, a)
 		case n := <-p.hooks.news:
 			p.hooked(e, n)
 		case <-q.ready:
 			p.show(q.take())
-			p.startVia(ctx)
 			if p.failed {
 				cancel()
 			}
@@ -155,7 +173,10 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.resized()
 		case now := <-tick.C:
 			p.screen.meters(e)
+			p.screen.ring(now)
 			p.screen.tick(now)
+		case <-p.hangups:
+			p.reread(e, q)
 		case <-beats:
 			p.beat(ctx, e)
 		case ended := <-done:
@@ -168,6 +189,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 
 func (p *phone) show(items []item) {
 	for _, i := range items {
+		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
 		if p.events != nil {
 			if err := p.events.show(i.at, i.id, i.e); err != nil {
 				p.failed = true
@@ -175,18 +197,18 @@ func (p *phone) show(items []item) {
 		}
 		if _, ok := i.e.(call.Ended); ok {
 			p.ended = true
-			if p.viaDue && i.id == p.viaFor {
-				p.viaDue = false
-				p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
-			}
 		}
+		p.follow(i)
 		if p.crowd != nil {
 			p.crowd.show(i.at, i.id, i.e)
 		} else {
 			p.screen.show(i.at, i.id, i.e)
 		}
+		if p.log != nil {
+			p.log.show(i.at, i.id, i.e)
+		}
+		p.rings(i.id, i.e)
 		p.hooks.note(i)
-		p.reach.note(i.id, i.e)
 		p.ready(i.e)
 	}
 	if p.stdout.err != nil {
@@ -207,6 +229,9 @@ func (p *phone) finish(ended call.Ended) error {
 		return nil
 	case !p.ended:
 		p.screen.failure(ended)
+		if p.log != nil {
+			p.log.ended(time.Now(), 0, ended)
+		}
 	}
 	return exitStatus(ended.Reason)
 }
@@ -214,11 +239,19 @@ func (p *phone) finish(ended call.Ended) error {
 // fail says what went wrong outside a call, to a script too.
 func (p *phone) fail(err error) error {
 	d := p.s.from.explain(diagnose(err))
+	p.complain(d)
+	return exitStatus(d.status)
+}
+
+// complain says what went wrong outside a call to all who are told.
+func (p *phone) complain(d diagnosis) {
 	if p.events != nil {
 		p.events.fail(d)
 	}
+	if p.log != nil {
+		p.log.fail(time.Now(), 0, slog.LevelError, d)
+	}
 	complain(p.screen.errors, d)
-	return exitStatus(d.status)
 }
 
 // A queue takes events from an endpoint, which must not wait, to whoever

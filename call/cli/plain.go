@@ -27,13 +27,9 @@ func (p sentences) Write(b []byte) (int, error) {
 // sentence makes a sentence of one line. A command that is to be typed stays
 // as it is.
 func sentence(line string) string {
-	bell := ""
-	if rest, rings := strings.CutPrefix(line, "\a"); rings {
-		bell, line = "\a", rest
-	}
 	text := strings.Join(strings.Fields(line), " ")
 	if text == "" || strings.HasPrefix(text, "securecall ") {
-		return bell + text
+		return text
 	}
 	text = strings.ReplaceAll(text, " · ", ", ")
 	if first, n := utf8.DecodeRuneInString(text); !strings.HasPrefix(text, "securecall:") {
@@ -42,7 +38,7 @@ func sentence(line string) string {
 	if !strings.ContainsRune(".:!?", rune(text[len(text)-1])) {
 		text += "."
 	}
-	return bell + text
+	return text
 }
 
 // plainly makes of a screen one that is read aloud.

@@ -17,7 +17,7 @@ func TestSentence(t *testing.T) {
 		"securecall: busy":                    "securecall: busy.",
 		"secured with bob · X25519 · not verified yet":        "Secured with bob, X25519, not verified yet.",
 		"read to each other:   tissue  disbelief   (press v)": "Read to each other: tissue disbelief (press v).",
-		"\aincoming call from bob: a answer, d decline":       "\aIncoming call from bob: a answer, d decline.",
+		"incoming call from bob: a answer, d decline":         "Incoming call from bob: a answer, d decline.",
 		"type both words, then Enter:":                        "Type both words, then Enter:",
 		"is it there?":                                        "Is it there?",
 		"écoute":                                              "Écoute.",
@@ -34,7 +34,7 @@ func TestPlainScreen(t *testing.T) {
 	var b bytes.Buffer
 	s := &screen{
 		results: &b, talk: &b, errors: &b, ask: &b, live: &console{w: &b, terminal: true}, color: true, verbose: true, many: true,
-		mic: "headset", speaker: "default", records: &records{last: "call.wav"},
+		mic: "headset", speaker: "default", records: &records{},
 	}
 	s.plainly()
 	for _, i := range sampleEvents() {
@@ -45,7 +45,7 @@ func TestPlainScreen(t *testing.T) {
 	s.help()
 	golden(t, "testdata/plain.txt", b.Bytes())
 	whole := regexp.MustCompile(`^([[:upper:]0-9].*|securecall: .*)[.:!?]$|^securecall [a-z].*$`)
-	for line := range strings.Lines(strings.ReplaceAll(b.String(), "\a", "")) {
+	for line := range strings.Lines(b.String()) {
 		if !whole.MatchString(strings.TrimSuffix(line, "\n")) || strings.ContainsAny(line, "\x1b\r█░·") {
 			t.Errorf("no sentence: %q", line)
 		}

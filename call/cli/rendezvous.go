@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -51,6 +52,7 @@ file") has all of it. What stands on the command line or in the environment wins
 			&ucli.StringFlag{Name: "tls-key", Usage: "`FILE` with its key, PEM", TakesFile: true},
 			toggle("no-tls", "no TLS: for tests, or behind a proxy"),
 			&ucli.StringFlag{Name: "nats", Usage: "`URL` of a NATS with JetStream, whose nodes share their mailboxes", DefaultText: "one node alone"},
+			&ucli.StringFlag{Name: "nats-credentials", Usage: "`F` holds what that NATS asks for: USER:PASSWORD, a token, or its own credentials (.creds)", TakesFile: true},
 			&ucli.StringFlag{Name: "config", Usage: "`FILE` of settings and limits", TakesFile: true},
 			toggle("q", "say only what must be known"),
 			toggle("v", "name the networks that reach a limit in the log"),
@@ -69,6 +71,7 @@ type meeting struct {
 	secret         string             // that they have
 	tls            *tls.Config        // nil: none
 	names          []string           // that the certificate is for
+	nats           []byte             // credentials
 	limits         limits
 	quiet, verbose bool
 }
@@ -120,6 +123,9 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	if c.String("nats") != "" && m.limits.MailboxTime > natsMailboxTime {
 		return nil, usagef("make it \"1h\" or less, or do without --nats", "limits.mailbox-time is more than nodes that share their mailboxes remember")
 	}
+	if m.nats, err = readNATS(c.String("nats"), c.String("nats-credentials")); err != nil {
+		return nil, err
+	}
 	if m.others, m.secret, err = readOthers(c.String("turn"), c.String("turn-secret-file")); err != nil {
 		return nil, err
 	}
@@ -140,6 +146,27 @@ func readMeeting(c *ucli.Context) (*meeting, error) {
 	m.tls = &tls.Config{GetCertificate: k.get, MinVersion: tls.VersionTLS12}
 	m.names = k.names()
 	return m, nil
+}
+
+// readNATS reads --nats-credentials, and refuses credentials elsewhere: everybody on this machine
+// can see a command line.
+func readNATS(urls, file string) ([]byte, error) {
+	switch {
+	case strings.Contains(urls, "@"):
+		return nil, usagef("--nats nats://HOST:4222 --nats-credentials F, where F holds USER:PASSWORD; and choose another password", "--nats: there is no place for a password in the URL")
+	case file == "":
+		return nil, nil
+	case urls == "":
+		return nil, usagef("e.g. --nats nats://nats1:4222 --nats-credentials F", "--nats-credentials needs --nats")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &secretError{fmt.Errorf("--nats-credentials: %w", err)}
+	}
+	if len(bytes.TrimSpace(b)) == 0 {
+		return nil, usagef("USER:PASSWORD, a token, or NATS's own credentials", "--nats-credentials: the file is empty")
+	}
+	return b, nil
 }
 
 // natsMailboxTime is the longest for which nodes hold a mailbox: NATS forgets it after two
@@ -221,7 +248,7 @@ func (m *meeting) relays(own *relay.Server) (all []rendezvous.Relay) {
 }
 
 func runRendezvous(c *ucli.Context) error {
-	open := &openMeeting{c: c, typed: typedFlags(c)}
+	open := &openMeeting{rereader: newRereader(c), rereads: hangupRereads()}
 	m, err := readMeeting(c)
 	if err != nil {
 		return err
@@ -249,7 +276,7 @@ func runRendezvous(c *ucli.Context) error {
 		settings.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
 	if url := c.String("nats"); url != "" {
-		store, err := rendezvous.NewNATS(ctx, url)
+		store, err := rendezvous.NewNATS(ctx, url, m.nats)
 		if err != nil {
 			return &natsError{err}
 		}

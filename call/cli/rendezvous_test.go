@@ -78,3 +78,39 @@ credential-time = "7m"
 		t.Errorf("credential-time = 7m, and the relays are %+v", r)
 	}
 }
+
+// What NATS asks for stands in a file, and nowhere where others can see it; no message repeats it.
+func TestNATSCredentialsStandInAFile(t *testing.T) {
+	dir := t.TempDir()
+	good, empty := filepath.Join(dir, "good"), filepath.Join(dir, "empty")
+	put(t, good, "node:secret\n")
+	put(t, empty, "\n")
+	for _, c := range []struct {
+		url, file string
+		status    int
+	}{
+		{"nats://127.0.0.1:1", good, 0},
+		{"nats://127.0.0.1:1", "", 0},
+		{"", "", 0},
+		{"nats://node:secret@127.0.0.1:1", "", statusUsage},
+		{"nats://127.0.0.1:1,nats://secret@127.0.0.1:1", good, statusUsage},
+		{"", good, statusUsage},
+		{"nats://127.0.0.1:1", empty, statusUsage},
+		{"nats://127.0.0.1:1", filepath.Join(dir, "none"), 31},
+	} {
+		b, err := readNATS(c.url, c.file)
+		if c.status == 0 {
+			if err != nil || (c.file == good) != (string(b) == "node:secret\n") {
+				t.Errorf("%q, %q: %q, %v", c.url, c.file, b, err)
+			}
+			continue
+		}
+		if err == nil {
+			t.Errorf("%q, %q: taken", c.url, c.file)
+			continue
+		}
+		if d := diagnose(err); d.status != c.status || d.hint == "" || strings.Contains(d.what+d.hint, "secret@") || strings.Contains(d.what, "node:") {
+			t.Errorf("%q, %q: %+v", c.url, c.file, d)
+		}
+	}
+}

@@ -61,7 +61,7 @@ func TestSettingsAreReadAgain(t *testing.T) {
 	var out bytes.Buffer
 	command := Rendezvous()
 	command.Action = func(c *ucli.Context) error {
-		open := &openMeeting{c: c, typed: typedFlags(c)}
+		open := &openMeeting{rereader: newRereader(c)}
 		m, err := readMeeting(c)
 		if err != nil {
 			t.Fatal(err)

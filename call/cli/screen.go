@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/netip"
 	"time"
+
+	"securecall/audio/progress"
 )
 
 // A screen says to a person what the events of an endpoint mean. One
@@ -30,7 +32,10 @@ type screen struct {
 	current int              // the call that is shown; 0: none
 	tried   []netip.AddrPort // where current was dialled
 	refused map[netip.AddrPort]bool
-	ringing bool // current wants an answer
+	ringing bool      // current wants an answer
+	bell    bool      // of the terminal: it rings for that,
+	rung    time.Time // and did so last
+	rang    string    // who called and when, until it is answered
 	talking bool
 	sas     string // of current; empty: no keys yet
 	muted   bool
@@ -75,6 +80,14 @@ func (s *screen) wait(at time.Time, what string) {
 		return
 	}
 	s.tick(at)
+}
+
+// ring has the terminal's bell ring once a cadence, while somebody is asked.
+func (s *screen) ring(now time.Time) {
+	if s.bell && s.ringing && now.Sub(s.rung) >= progress.Period {
+		s.rung = now
+		fmt.Fprint(s.ask, "\a")
+	}
 }
 
 // tick renews the waiting line.

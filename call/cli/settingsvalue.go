@@ -116,10 +116,18 @@ func (f *settingsFile) beside(flag *ucli.StringFlag, name string) string {
 	}
 	if rest, ok := strings.CutPrefix(name, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {
-			return filepath.Join(home, rest)
+			return inFolder(home, rest)
 		}
 	}
-	return filepath.Join(filepath.Dir(f.name), name)
+	return inFolder(filepath.Dir(f.name), name)
+}
+
+// inFolder is a path in a folder; one that is written like a folder stays so.
+func inFolder(folder, path string) string {
+	if strings.HasSuffix(path, "/") {
+		return filepath.Join(folder, path) + string(filepath.Separator)
+	}
+	return filepath.Join(folder, path)
 }
 
 // asText is a string or, where that is wanted, the strings of a list with commas between

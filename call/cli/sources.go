@@ -49,13 +49,14 @@ type given struct {
 type configured struct {
 	from   origins
 	limits limits // of rendezvous
+	secret []byte // of --secret-fd, which can be read once
 }
 
 type configuredKey struct{}
 
 // withConfigured is ctx with room for what a command will be given.
 func withConfigured(ctx context.Context) (context.Context, *configured) {
-	s := &configured{origins{}, defaultLimits()}
+	s := &configured{from: origins{}, limits: defaultLimits()}
 	return context.WithValue(ctx, configuredKey{}, s), s
 }
 
@@ -88,7 +89,7 @@ func takesSettings(command string) bool {
 // this once, name the file itself, or mean something only in the process that they are for.
 func isSetting(f ucli.Flag) bool {
 	switch f.Names()[0] {
-	case "help", "config", "secret-fd", "test", "remove", "pid":
+	case "help", "config", "secret-fd", "test", "remove", "pid", "call":
 		return false
 	}
 	return true

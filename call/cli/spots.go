@@ -111,6 +111,7 @@ func flagWords(name string) (words []string, list bool) {
 		"noise-suppression": {"on", "off", "auto"},
 		"auto-gain":         {"on", "off", "auto"},
 		"packet-time":       {"20ms", "10ms"},
+		"log":               {"none", "text", "json"},
 	}[name], false
 }
 

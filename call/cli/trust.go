@@ -96,6 +96,8 @@ func readSecret(c *ucli.Context) ([]byte, error) {
 			return nil, &secretError{fmt.Errorf("--secret-file: %w", err)}
 		}
 		r, flag = f, "--secret-file"
+	case c.IsSet("secret-fd") && configuredOf(c).secret != nil: // the settings are read again
+		return configuredOf(c).secret, nil
 	case c.IsSet("secret-fd"):
 		r, flag = os.NewFile(uintptr(c.Int("secret-fd")), "secret-fd"), "--secret-fd"
 		if c.Int("secret-fd") < 0 {
@@ -116,6 +118,9 @@ func readSecret(c *ucli.Context) ([]byte, error) {
 			"%s: a secret of %d bytes; it must have %d", flag, len(b), shortSecret)
 	case len(b) > longSecret:
 		return nil, usagef("32 random bytes are enough", "%s: a secret of more than %d bytes", flag, longSecret)
+	}
+	if flag == "--secret-fd" {
+		configuredOf(c).secret = b
 	}
 	return b, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,7 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		s.say(s.talk, "it rings there")
 		s.wait(at, "waiting for somebody to answer")
 	case call.Answered:
-		s.ringing, s.talking, s.muted = false, true, false
+		s.ringing, s.talking, s.muted, s.rang = false, true, false, ""
 		s.said, s.heard = call.Quietest, call.Quietest
 		what := "answered"
 		if e.Mutual {
@@ -136,9 +137,12 @@ func (s *screen) code(at time.Time, e call.Listening) {
 
 func (s *screen) incoming(at time.Time, e call.Incoming) {
 	from := e.Addr.String()
+	s.rang = from
 	if e.Contact != "" {
-		from = printable(e.Contact) + " at " + from
+		s.rang = printable(e.Contact)
+		from = s.rang + " at " + from
 	}
+	s.rang += " at " + at.Format("15:04")
 	if s.accept {
 		s.say(s.talk, "incoming call from %s: answering", from)
 		return
@@ -150,7 +154,9 @@ func (s *screen) incoming(at time.Time, e call.Incoming) {
 	}
 	s.ringing = true
 	if s.ask != nil {
-		s.say(s.ask, "\aincoming call from %s: a answer, d decline", from)
+		s.rung = time.Time{}
+		s.ring(time.Now())
+		s.say(s.ask, "incoming call from %s: a answer, d decline", from)
 	}
 	s.wait(at, "waiting for your answer")
 }
@@ -190,7 +196,7 @@ func (s *screen) ended(at time.Time, id int, e call.Ended) {
 	} else {
 		s.failure(e)
 	}
-	s.current, s.ringing, s.talking, s.muted, s.sas = 0, false, false, false, ""
+	s.current, s.ringing, s.talking, s.muted, s.sas, s.rang = 0, false, false, false, "", ""
 	s.doings = doings{}
 	s.guarded, s.changed, s.risk = false, false, false
 	if s.many && s.open {
@@ -228,6 +234,9 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		if !s.caller {
 			if e.Err == nil {
 				what = "the caller hung up before you answered"
+			}
+			if s.rang != "" {
+				what = "missed call from " + s.rang + ": " + cmp.Or(what, d.what)
 			}
 			break
 		}
@@ -378,7 +387,7 @@ func diagnose(err error) diagnosis {
 	case isHookError(err):
 		d.hint, d.status = hookHint, int(call.ReasonNotPossible)
 	case errors.As(err, &priv):
-		d.hint, d.status = "the file with the secret that both sides have", int(call.ReasonNotPossible)
+		d.hint, d.status = "a file with the secret, that the user who runs this can read", int(call.ReasonNotPossible)
 	case errors.As(err, &usage):
 		d.hint, d.status = usage.hint, statusUsage
 	case errors.As(err, &dev):

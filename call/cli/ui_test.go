@@ -22,7 +22,7 @@ import (
 // shows everything.
 func TestScreen(t *testing.T) {
 	var b bytes.Buffer
-	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, verbose: true, many: true, mic: "headset", speaker: "default", records: &records{last: "call.wav"}}
+	s := &screen{results: &b, talk: &b, errors: &b, ask: &b, bell: true, verbose: true, many: true, mic: "headset", speaker: "default", records: &records{}}
 	for _, i := range sampleEvents() {
 		fmt.Fprintf(&b, "[%s]\n", i.e.Name())
 		s.show(i.at, i.id, i.e)

@@ -70,10 +70,9 @@ func (f *settingsFile) ofUser(commands []*ucli.Command, l *limits) map[string]se
 }
 
 func userText(name string) (text string, err error) {
-	const hint = "SECURECALL_CONFIG names another file of settings; with /dev/null there is none"
 	file, err := os.Open(name)
 	if err != nil {
-		return "", &settingsError{fmt.Errorf("the settings: %w", err), hint}
+		return "", unreadable(name, err)
 	}
 	defer file.Close()
 	info, err := file.Stat()
@@ -88,7 +87,16 @@ func userText(name string) (text string, err error) {
 		text, err = settingsText(file)
 	}
 	if err != nil {
-		return "", &settingsError{fmt.Errorf("the settings: %w", err), hint}
+		return "", unreadable(name, err)
 	}
 	return text, nil
+}
+
+// unreadable is what there is to say of a file that cannot be read.
+func unreadable(name string, err error) error {
+	hint := "SECURECALL_CONFIG names another file of settings; with /dev/null there is none"
+	if errors.Is(err, fs.ErrPermission) {
+		hint = fmt.Sprintf("let the user that runs this read it: chmod a+rx %s, and a+r the file; what is secret beside it needs a mode of its own, and no more", filepath.Dir(name))
+	}
+	return &settingsError{fmt.Errorf("the settings: %w", err), hint}
 }

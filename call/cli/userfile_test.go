@@ -26,6 +26,7 @@ var badUserSettings = []struct{ text, what, hint string }{
 	{"[rendezvous]\nconfig = \"other.toml\"", "line 2: rendezvous.config is no setting", "on the command line alone"},
 	{"[contacts]\nremove = true", "line 2: contacts.remove is no setting", "on the command line alone"},
 	{"[ctl]\npid = 3", "line 2: ctl.pid is no setting", "on the command line alone"},
+	{"[ctl]\ncall = 3", "line 2: ctl.call is no setting", "on the command line alone"},
 	{"[devices]\ntest = true", "line 2: devices.test is no setting", "on the command line alone"},
 	{"mute = true", "line 1: mute is no setting", "securecall help listen and securecall help dial show which there are"},
 
@@ -78,6 +79,7 @@ mic = "greeting.wav"
 speaker = "headset"
 state = "state"
 secret-file = "~/secret"
+record = "calls/"
 verify-via = 'ssh bob "securecall ctl sas"'
 `)
 	home := t.TempDir()
@@ -90,7 +92,7 @@ verify-via = 'ssh bob "securecall ctl sas"'
 	dir := filepath.Dir(name)
 	for name, want := range map[string]string{
 		"cipher": "AES3,AES1", "hash": "S256,S384", "mic": filepath.Join(dir, "greeting.wav"), "speaker": "headset",
-		"state": filepath.Join(dir, "state"), "secret-file": filepath.Join(home, "secret"), "verify-via": `ssh bob "securecall ctl sas"`,
+		"state": filepath.Join(dir, "state"), "record": filepath.Join(dir, "calls") + string(filepath.Separator), "secret-file": filepath.Join(home, "secret"), "verify-via": `ssh bob "securecall ctl sas"`,
 	} {
 		if got := c.String(name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
@@ -225,4 +227,17 @@ func FuzzUserSettings(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A folder that was closed for the sake of a secret in it closes the settings too, to a service
+// with a user of its own: it says what to do about that, and not how to do without.
+func TestSettingsInAClosedFolder(t *testing.T) {
+	const name = "/etc/securecall/config.toml"
+	d := diagnose(unreadable(name, &os.PathError{Op: "open", Path: name, Err: os.ErrPermission}))
+	if d.status != 31 || !strings.Contains(d.what, name+": permission denied") || !strings.Contains(d.hint, "chmod a+rx /etc/securecall,") {
+		t.Errorf("%+v", d)
+	}
+	if d = diagnose(unreadable(name, os.ErrInvalid)); !strings.Contains(d.hint, "SECURECALL_CONFIG") {
+		t.Errorf("%+v", d)
+	}
 }

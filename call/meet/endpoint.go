@@ -188,15 +188,36 @@ func reasonOf(err error) call.Reason {
 // A Listener waits for calls by codes, one for each, and of contacts, one after the other.
 type Listener struct {
 	current
-	o    Options
-	conf call.Config
-	door *door // nil: contacts do not find us without a code
+	o     Options
+	conf  call.Config
+	later call.Config // of the calls to come; under current.mu
+	door  *door       // nil: contacts do not find us without a code
 }
 
 // NewListener prepares to take calls by codes.
 func NewListener(c call.Config, o Options) *Listener {
 	c, o = withDefaults(c, o)
-	return &Listener{o: o, conf: c}
+	return &Listener{o: o, conf: c, later: c}
+}
+
+// Configure is call.Endpoint's. Where calls come in stays what it was.
+func (l *Listener) Configure(c call.Config) error {
+	c.Once, c.Echo, c.PacketTime = l.conf.Once, l.conf.Echo, l.conf.PacketTime
+	c.Cache, c.OnEvent = l.conf.Cache, l.conf.OnEvent
+	c, _ = withDefaults(c, l.o)
+	l.mu.Lock()
+	l.later = c
+	l.mu.Unlock()
+	return nil
+}
+
+// settings are those of the next call. The goroutine of Run asks for them.
+func (l *Listener) settings() call.Config {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.later
+	c.EarlierCalls = l.conf.EarlierCalls
+	return c
 }
 
 // The time until a new code is made after one that brought no call, or a meeting point
@@ -288,9 +309,9 @@ func (l *Listener) first(ctx context.Context, m *Mailbox) (*call.Endpoint, error
 	for {
 		select {
 		case a := <-joined:
-			return m.joined(ctx, a, l.conf)
+			return m.joined(ctx, a, l.settings())
 		case v := <-visitors:
-			e, err := v.answer(ctx, l.o, m.socket, l.conf)
+			e, err := v.answer(ctx, l.o, m.socket, l.settings())
 			if err == nil {
 				m.client.Close()
 				return e, nil
@@ -308,6 +329,22 @@ func (l *Listener) first(ctx context.Context, m *Mailbox) (*call.Endpoint, error
 	}
 }
 
+// A VisitError is a contact's call that came to nothing.
+type VisitError struct {
+	Who string // its name, or ZID
+	Err error
+}
+
+func (e *VisitError) Error() string {
+	return fmt.Sprintf("%s called, and it came to nothing: %v", e.Who, e.Err)
+}
+func (e *VisitError) Unwrap() error { return e.Err }
+
+// Anonymous is the same without the name.
+func (e *VisitError) Anonymous() string {
+	return fmt.Sprintf("a contact called, and it came to nothing: %v", e.Err)
+}
+
 // visit is an error with the name of the contact whose visit it was.
 func (l *Listener) visit(zid wire.ZID, err error) error {
 	who := fmt.Sprintf("%x", zid[:])
@@ -315,5 +352,5 @@ func (l *Listener) visit(zid wire.ZID, err error) error {
 		r.Wipe()
 		who = r.Name
 	}
-	return fmt.Errorf("%s called, and it came to nothing: %w", who, err)
+	return &VisitError{who, err}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -72,9 +73,10 @@ type natsMailbox struct {
 }
 
 // NewNATS connects to the NATS servers of a URL, or of several with commas
-// between them.
-func NewNATS(ctx context.Context, url string) (*NATS, error) {
-	nc, err := nats.Connect(url, nats.Name("securecall rendezvous"), nats.Timeout(natsPatience),
+// between them. credentials are what the servers ask for: NATS's own (a JWT with its
+// seed), USER:PASSWORD or a token; nil: nothing.
+func NewNATS(ctx context.Context, url string, credentials []byte) (*NATS, error) {
+	nc, err := nats.Connect(url, natsAccess(credentials), nats.Name("securecall rendezvous"), nats.Timeout(natsPatience),
 		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
 		// A machine that vanished says nothing: it is asked.
 		nats.PingInterval(natsPatience), nats.MaxPingsOutstanding(2), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
@@ -89,6 +91,21 @@ func NewNATS(ctx context.Context, url string) (*NATS, error) {
 	return &NATS{
 		nc: nc, kv: kv, asked: make(chan *nats.Msg, natsPending), done: make(chan struct{}), names: map[Name]*natsName{},
 	}, nil
+}
+
+// natsAccess is how to say who we are.
+func natsAccess(credentials []byte) nats.Option {
+	text := strings.TrimSpace(string(credentials))
+	user, password, both := strings.Cut(text, ":")
+	switch {
+	case text == "":
+		return func(*nats.Options) error { return nil }
+	case strings.HasPrefix(text, "-----BEGIN"):
+		return nats.UserCredentialBytes(credentials)
+	case both:
+		return nats.UserInfo(user, password)
+	}
+	return nats.Token(text)
 }
 
 // natsOpen finds the bucket, or makes it.

@@ -20,9 +20,14 @@ import (
 // natsURL is a NATS server of this test's own.
 func natsURL(t *testing.T) string {
 	t.Helper()
-	s, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
-	})
+	return natsWith(t, natsserver.Options{})
+}
+
+// natsWith is one with options.
+func natsWith(t *testing.T, o natsserver.Options) string {
+	t.Helper()
+	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoSigs, o.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, true, t.TempDir(), true, true
+	s, err := natsserver.NewServer(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,7 @@ type natsNode struct {
 
 func newNATSNode(t *testing.T, url string, edit func(*Limits)) *natsNode {
 	t.Helper()
-	store := must(NewNATS(t.Context(), url))(t)
+	store := must(NewNATS(t.Context(), url, nil))(t)
 	limits := DefaultLimits()
 	if edit != nil {
 		edit(&limits)
@@ -108,7 +113,7 @@ func TestClaimsOverNATS(t *testing.T) {
 	url := natsURL(t)
 	var stores []*NATS
 	for i := range 3 {
-		s := must(NewNATS(t.Context(), url))(t)
+		s := must(NewNATS(t.Context(), url, nil))(t)
 		if err := s.attach(fmt.Sprint(i), func(note) {}); err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +197,7 @@ func TestNoLeader(t *testing.T) {
 // Who was replaced cannot take a name away from who came after.
 func TestUnwaitOfAnother(t *testing.T) {
 	first, second := end{Node: "0", Conn: 1}, end{Node: "0", Conn: 2}
-	for name, s := range map[string]Store{"memory": NewMemory(), "nats": must(NewNATS(t.Context(), natsURL(t)))(t)} {
+	for name, s := range map[string]Store{"memory": NewMemory(), "nats": must(NewNATS(t.Context(), natsURL(t), nil))(t)} {
 		if err := s.attach("0", func(note) {}); err != nil {
 			t.Fatal(err)
 		}
@@ -261,7 +266,29 @@ func TestNATSGone(t *testing.T) {
 
 	l, _ := loopback(t)
 	_ = l.Close()
-	if _, err := NewNATS(t.Context(), "nats://"+l.Addr().(*net.TCPAddr).String()); err == nil {
+	if _, err := NewNATS(t.Context(), "nats://"+l.Addr().(*net.TCPAddr).String(), nil); err == nil {
 		t.Error("a NATS that is not there")
+	}
+}
+
+// A NATS that asks who we are hears it, and nobody else is let in.
+func TestNATSCredentials(t *testing.T) {
+	for good, o := range map[string]natsserver.Options{
+		" node:pass:word\n": {Username: "node", Password: "pass:word"},
+		"a-token\n":         {Authorization: "a-token"},
+	} {
+		url := natsWith(t, o)
+		for _, bad := range []string{"", "node:wrong", "another-token"} {
+			if s, err := NewNATS(t.Context(), url, []byte(bad)); err == nil {
+				s.nc.Close()
+				t.Errorf("%q is let in where %q is asked for", bad, good)
+			}
+		}
+		s, err := NewNATS(t.Context(), url, []byte(good))
+		if err != nil {
+			t.Errorf("%q: %v", good, err)
+			continue
+		}
+		s.nc.Close()
 	}
 }

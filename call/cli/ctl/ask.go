@@ -19,12 +19,12 @@ import (
 // it: whoever prints it removes what a terminal would obey. The errors are
 // ErrNobody; an *Error, of the other process or about dir, the request or
 // several processes to choose from; and those of ctx and the system.
-func Ask(ctx context.Context, dir string, pid int, verb string, args []string) (string, error) {
-	return ask(ctx, dir, os.Geteuid(), pid, verb, args)
+func Ask(ctx context.Context, dir string, pid int, what Request) (string, error) {
+	return ask(ctx, dir, os.Geteuid(), pid, what)
 }
 
-func ask(ctx context.Context, dir string, uid, pid int, verb string, args []string) (string, error) {
-	line, err := requestLine(verb, args)
+func ask(ctx context.Context, dir string, uid, pid int, what Request) (string, error) {
+	line, err := requestLine(what)
 	if err != nil {
 		return "", err
 	}
@@ -55,13 +55,13 @@ func ask(ctx context.Context, dir string, uid, pid int, verb string, args []stri
 }
 
 // requestLine refuses what would not arrive as it is.
-func requestLine(verb string, args []string) ([]byte, error) {
-	for _, s := range append([]string{verb}, args...) {
+func requestLine(what Request) ([]byte, error) {
+	for _, s := range append([]string{what.Verb}, what.Args...) {
 		if !utf8.ValidString(s) {
 			return nil, &Error{Status: statusUsage, Message: "the request is not UTF-8"}
 		}
 	}
-	line := appendLine(nil, request{Version: version, Verb: verb, Args: args})
+	line := appendLine(nil, request{version, what})
 	if len(line) > maxRequest {
 		return nil, tooLong()
 	}

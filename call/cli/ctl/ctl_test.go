@@ -19,8 +19,8 @@ import (
 func folder(t *testing.T) string { return filepath.Join(t.TempDir(), "s") }
 
 func nobodyAsks(t *testing.T) Handler {
-	return func(_ context.Context, verb string, _ []string) (string, error) {
-		t.Errorf("%q was asked", verb)
+	return func(_ context.Context, r Request) (string, error) {
+		t.Errorf("%q was asked", r.Verb)
 		return "", nil
 	}
 }
@@ -54,8 +54,8 @@ func leaveAt(t *testing.T, path string) {
 	l.Close()
 }
 
-func echo(_ context.Context, verb string, args []string) (string, error) {
-	return fmt.Sprintf("%s %q", verb, args), nil
+func echo(_ context.Context, r Request) (string, error) {
+	return fmt.Sprintf("%s of %d %q", r.Verb, r.Call, r.Args), nil
 }
 
 func TestAsk(t *testing.T) {
@@ -64,8 +64,8 @@ func TestAsk(t *testing.T) {
 	leaveAt(t, filepath.Join(dir, fmt.Sprintf("0%d.sock", os.Getpid()))) // none of ours
 	args := []string{"", "two words", "line\nline", "ü\u2028\x00<&>"}
 	for _, pid := range []int{0, os.Getpid()} {
-		text, err := Ask(context.Background(), dir, pid, "say", args)
-		if want := fmt.Sprintf("say %q", args); text != want || err != nil {
+		text, err := Ask(context.Background(), dir, pid, Request{"say", 7, args})
+		if want := fmt.Sprintf("say of 7 %q", args); text != want || err != nil {
 			t.Errorf("%s, %v; want %s", text, err, want)
 		}
 	}
@@ -74,8 +74,8 @@ func TestAsk(t *testing.T) {
 func TestAskError(t *testing.T) {
 	dir := folder(t)
 	want := Error{22, "the SAS is\nunequal \u202e", "hang up"}
-	start(t, dir, func(context.Context, string, []string) (string, error) { return "no", &want })
-	text, err := Ask(context.Background(), dir, 0, "verify", nil)
+	start(t, dir, func(context.Context, Request) (string, error) { return "no", &want })
+	text, err := Ask(context.Background(), dir, 0, Request{Verb: "verify"})
 	var e *Error
 	if text != "" || !errors.As(err, &e) || *e != want {
 		t.Errorf("%q, %#v", text, err)
@@ -87,7 +87,7 @@ func TestAskTooMuch(t *testing.T) {
 	dir := folder(t) // where nobody serves
 	for _, arg := range []string{strings.Repeat("x", maxRequest), "\xff"} {
 		var e *Error
-		if _, err := Ask(context.Background(), dir, 0, "say", []string{arg}); !errors.As(err, &e) || e.Status != 2 {
+		if _, err := Ask(context.Background(), dir, 0, Request{Verb: "say", Args: []string{arg}}); !errors.As(err, &e) || e.Status != 2 {
 			t.Errorf("%.20q: %v", arg, err)
 		}
 	}
@@ -97,7 +97,7 @@ func TestNobody(t *testing.T) {
 	dir := folder(t)
 	expect := func(pid int) {
 		t.Helper()
-		if _, err := Ask(context.Background(), dir, pid, "sas", nil); !errors.Is(err, ErrNobody) {
+		if _, err := Ask(context.Background(), dir, pid, Request{Verb: "sas"}); !errors.Is(err, ErrNobody) {
 			t.Errorf("pid %d: %v", pid, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestSeveral(t *testing.T) {
 	start(t, dir, echo)
 	listenAt(t, socketPath(dir, 1))
 	leaveAt(t, socketPath(dir, 3))
-	_, err := Ask(context.Background(), dir, 0, "sas", nil)
+	_, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"})
 	var e *Error
 	if !errors.As(err, &e) || e.Status != 2 || !strings.Contains(e.Hint, "--pid") {
 		t.Fatalf("%#v", err)
@@ -126,7 +126,7 @@ func TestSeveral(t *testing.T) {
 			t.Errorf("%d is not in %q", pid, e.Message)
 		}
 	}
-	if text, err := Ask(context.Background(), dir, os.Getpid(), "sas", nil); text != "sas []" || err != nil {
+	if text, err := Ask(context.Background(), dir, os.Getpid(), Request{Verb: "sas"}); text != "sas of 0 []" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -157,7 +157,7 @@ func TestServeTwice(t *testing.T) {
 	if _, err := Serve(dir, nobodyAsks(t)); !errors.As(err, &e) || e.Status != 31 {
 		t.Errorf("%v", err)
 	}
-	if _, err := Ask(context.Background(), dir, 0, "sas", nil); err != nil {
+	if _, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); err != nil {
 		t.Errorf("the first one: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestKilled(t *testing.T) {
 		t.Fatalf("%q, %v", line, err)
 	}
 	pid := cmd.Process.Pid
-	if text, err := Ask(context.Background(), dir, 0, "sas", nil); text != "sas []" || err != nil {
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); text != "sas of 0 []" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
 	start(t, dir, echo).Close()
@@ -194,7 +194,7 @@ func TestKilled(t *testing.T) {
 
 	do(t, cmd.Process.Kill())
 	cmd.Wait()
-	if _, err := Ask(context.Background(), dir, 0, "sas", nil); !errors.Is(err, ErrNobody) {
+	if _, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); !errors.Is(err, ErrNobody) {
 		t.Errorf("after it was killed: %v", err)
 	}
 	busy := socketPath(dir, os.Getppid()) // it could be about to listen
@@ -225,14 +225,14 @@ func TestOtherUser(t *testing.T) {
 	dir := folder(t)
 	s, err := serve(dir, us+1, nobodyAsks(t))
 	do(t, err)
-	if text, err := Ask(context.Background(), dir, 0, "sas", nil); err == nil {
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); err == nil {
 		t.Errorf("a server of another user answered %q", text)
 	}
 	s.Close()
 
 	start(t, dir, nobodyAsks(t))
 	var e *Error
-	if _, err := ask(context.Background(), dir, us+1, 0, "sas", nil); !errors.As(err, &e) || !strings.Contains(e.Message, "another user") {
+	if _, err := ask(context.Background(), dir, us+1, 0, Request{Verb: "sas"}); !errors.As(err, &e) || !strings.Contains(e.Message, "another user") {
 		t.Errorf("a server of another user was asked: %v", err)
 	}
 }
@@ -260,7 +260,7 @@ func TestBadReply(t *testing.T) {
 			conn.Write([]byte(answer))
 			conn.Close()
 		}()
-		if text, err := Ask(context.Background(), dir, 0, "sas", nil); err == nil {
+		if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); err == nil {
 			t.Errorf("%s: %.100q", name, text)
 		}
 	}
@@ -273,10 +273,10 @@ func TestAskContext(t *testing.T) {
 	listenAt(t, socketPath(dir, 1)) // and accepts nobody
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := Ask(ctx, dir, 1, "sas", nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Ask(ctx, dir, 1, Request{Verb: "sas"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Ask(ctx, dir, 0, "sas", nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Ask(ctx, dir, 0, Request{Verb: "sas"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with none left: %v", err)
 	}
 }

@@ -98,7 +98,7 @@ func TestRefusedFolder(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
-		_, askErr := Ask(context.Background(), dir, 0, "sas", nil)
+		_, askErr := Ask(context.Background(), dir, 0, Request{Verb: "sas"})
 		for _, err := range []error{err, askErr} {
 			var e *Error
 			switch {

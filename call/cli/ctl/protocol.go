@@ -17,10 +17,16 @@ const (
 	maxReply   = 64 << 10
 )
 
+// A Request is what is asked of a process.
+type Request struct {
+	Verb string   `json:"verb"`
+	Call int      `json:"call,omitempty"` // the number of the call that is meant; 0: the only one
+	Args []string `json:"args,omitempty"`
+}
+
 type request struct {
-	Version int      `json:"v"`
-	Verb    string   `json:"verb"`
-	Args    []string `json:"args,omitempty"`
+	Version int `json:"v"`
+	Request
 }
 
 // A reply has text if ok, and otherwise the other three.
@@ -53,6 +59,9 @@ func parseRequest(line []byte) (r request, err error) {
 	}
 	if r.Verb == "" {
 		return request{}, errors.New("the request has no verb")
+	}
+	if r.Call < 0 {
+		return request{}, fmt.Errorf("the request is for a call %d", r.Call)
 	}
 	return r, nil
 }

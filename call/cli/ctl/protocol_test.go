@@ -10,20 +10,24 @@ import (
 
 func TestParseRequest(t *testing.T) {
 	for line, want := range map[string]*request{
-		`{"v":1,"verb":"sas"}`:                              {Version: 1, Verb: "sas"},
-		`{"v":1,"verb":"say","args":["a\nb","ü"]}` + "\r\n": {Version: 1, Verb: "say", Args: []string{"a\nb", "ü"}},
-		`{"v":1,"verb":"sas","of":"a later version"}`:       {Version: 1, Verb: "sas"},
-		``:                                nil,
-		`null`:                            nil,
-		`[]`:                              nil,
-		`{"v":1}`:                         nil, // no verb
-		`{"verb":"sas"}`:                  nil, // no version
-		`{"v":2,"verb":"sas"}`:            nil,
-		`{"v":1,"verb":7}`:                nil,
-		`{"v":1,"verb":"sas"}{}`:          nil,
-		`{"v":1,"verb":"sas","args":"x"}`: nil,
-		`{"v":1e99,"verb":"sas"}`:         nil,
-		strings.Repeat("[", 4000):         nil,
+		`{"v":1,"verb":"sas"}`:                              {1, Request{Verb: "sas"}},
+		`{"v":1,"verb":"say","args":["a\nb","ü"]}` + "\r\n": {1, Request{Verb: "say", Args: []string{"a\nb", "ü"}}},
+		`{"v":1,"verb":"sas","of":"a later version"}`:       {1, Request{Verb: "sas"}},
+		`{"v":1,"verb":"hangup","call":4}`:                  {1, Request{Verb: "hangup", Call: 4}},
+		``:                                                  nil,
+		`null`:                                              nil,
+		`[]`:                                                nil,
+		`{"v":1}`:                                           nil, // no verb
+		`{"verb":"sas"}`:                                    nil, // no version
+		`{"v":2,"verb":"sas"}`:                              nil,
+		`{"v":1,"verb":7}`:                                  nil,
+		`{"v":1,"verb":"sas"}{}`:                            nil,
+		`{"v":1,"verb":"sas","args":"x"}`:                   nil,
+		`{"v":1e99,"verb":"sas"}`:                           nil,
+		`{"v":1,"verb":"sas","call":-1}`:                    nil,
+		`{"v":1,"verb":"sas","call":1.5}`:                   nil,
+		`{"v":1,"verb":"sas","call":"1"}`:                   nil,
+		strings.Repeat("[", 4000):                           nil,
 	} {
 		r, err := parseRequest([]byte(line))
 		switch {
@@ -92,7 +96,7 @@ func TestReplyLine(t *testing.T) {
 
 func FuzzParseRequest(f *testing.F) {
 	for _, seed := range []string{
-		`{"v":1,"verb":"sas"}`, `{"v":1,"verb":"say","args":["hello","\u2028\ud800"]}`, `{"V":1,"VERB":"x","args":[null]}`,
+		`{"v":1,"verb":"sas"}`, `{"v":1,"verb":"sas","call":4}`, `{"v":1,"verb":"say","args":["hello","\u2028\ud800"]}`, `{"V":1,"VERB":"x","args":[null]}`,
 		`{"v":2}`, `null`, strings.Repeat(`{"args":[`, 400), "{\"v\":1,\"verb\":\"\xff\"}",
 	} {
 		f.Add([]byte(seed))

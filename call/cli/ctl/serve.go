@@ -19,11 +19,11 @@ const (
 )
 
 // A Handler answers one request: it returns what to print, or an error, which
-// an *Error gives an exit status and a hint. It is called from several
-// goroutines, with a verb that is not empty and is otherwise as it came: check
-// it. It has to return soon after ctx ended: the one who asked has gone, or the
-// Server closes.
-type Handler func(ctx context.Context, verb string, args []string) (string, error)
+// an *Error gives an exit status and a hint. It is called from several goroutines,
+// with a verb that is not empty and a call that is not negative; all else is as it
+// came: check it. It has to return soon after ctx ended: the one who asked has gone,
+// or the Server closes.
+type Handler func(ctx context.Context, r Request) (string, error)
 
 // A Server answers on one socket.
 type Server struct {
@@ -181,7 +181,7 @@ func (s *Server) answer(conn net.Conn) {
 		r.ReadByte() // until the end of the connection: nothing more is to come
 		cancel()
 	})
-	text, err := s.handle(ctx, req.Verb, req.Args)
+	text, err := s.handle(ctx, req.Request)
 	sendReply(conn, text, err)
 }
 

@@ -16,9 +16,9 @@ import (
 // A hostile line is answered or dropped, and the next connection is served.
 func TestBadRequest(t *testing.T) {
 	dir := folder(t)
-	start(t, dir, func(_ context.Context, verb string, _ []string) (string, error) {
-		if verb != "sas" {
-			t.Errorf("%q was asked", verb)
+	start(t, dir, func(_ context.Context, r Request) (string, error) {
+		if r.Verb != "sas" {
+			t.Errorf("%q was asked", r.Verb)
 		}
 		return "tissue disbelief", nil
 	})
@@ -46,7 +46,7 @@ func TestBadRequest(t *testing.T) {
 			t.Errorf("%.40q was answered: %q", line, answer)
 		}
 	}
-	if text, err := Ask(context.Background(), dir, 0, "sas", nil); text != "tissue disbelief" || err != nil {
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); text != "tissue disbelief" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -89,7 +89,7 @@ func TestSlowReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const thought = time.Hour
 		begin := time.Now()
-		conn, stop, answered := piped(func(ctx context.Context, _ string, _ []string) (string, error) {
+		conn, stop, answered := piped(func(ctx context.Context, _ Request) (string, error) {
 			select {
 			case <-time.After(thought):
 			case <-ctx.Done():
@@ -124,7 +124,7 @@ func TestCloseWhileReading(t *testing.T) {
 func TestCloseReplies(t *testing.T) {
 	dir := folder(t)
 	asked, closed := make(chan struct{}), make(chan struct{})
-	s := start(t, dir, func(ctx context.Context, _ string, _ []string) (string, error) {
+	s := start(t, dir, func(ctx context.Context, _ Request) (string, error) {
 		close(asked)
 		<-ctx.Done()
 		select {
@@ -139,7 +139,7 @@ func TestCloseReplies(t *testing.T) {
 		s.Close()
 		close(closed)
 	}()
-	if text, err := Ask(context.Background(), dir, 0, "hangup", nil); text != "hung up" || err != nil {
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "hangup"}); text != "hung up" || err != nil {
 		t.Errorf("%q, %v", text, err)
 	}
 	<-closed
@@ -149,7 +149,7 @@ func TestCloseReplies(t *testing.T) {
 func TestAskerLeaves(t *testing.T) {
 	dir := folder(t)
 	asked, left := make(chan struct{}), make(chan struct{})
-	start(t, dir, func(ctx context.Context, _ string, _ []string) (string, error) {
+	start(t, dir, func(ctx context.Context, _ Request) (string, error) {
 		close(asked)
 		<-ctx.Done()
 		close(left)
@@ -160,7 +160,7 @@ func TestAskerLeaves(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	if _, err := Ask(ctx, dir, 0, "sas", nil); !errors.Is(err, context.Canceled) {
+	if _, err := Ask(ctx, dir, 0, Request{Verb: "sas"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	<-left
@@ -170,17 +170,17 @@ func TestAskerLeaves(t *testing.T) {
 func TestLimit(t *testing.T) {
 	dir := folder(t)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	start(t, dir, func(_ context.Context, verb string, _ []string) (string, error) {
-		if verb == "wait" {
+	start(t, dir, func(_ context.Context, r Request) (string, error) {
+		if r.Verb == "wait" {
 			entered <- struct{}{}
 			<-leave
 		}
-		return verb, nil
+		return r.Verb, nil
 	})
 	ended := make(chan error)
 	for range maxConns {
 		go func() {
-			_, err := Ask(context.Background(), dir, 0, "wait", nil)
+			_, err := Ask(context.Background(), dir, 0, Request{Verb: "wait"})
 			ended <- err
 		}()
 	}
@@ -189,11 +189,11 @@ func TestLimit(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := Ask(ctx, dir, 0, "sas", nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Ask(ctx, dir, 0, Request{Verb: "sas"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the ninth: %v", err)
 	}
 	leave <- struct{}{}
-	if text, err := Ask(context.Background(), dir, 0, "sas", nil); text != "sas" || err != nil {
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); text != "sas" || err != nil {
 		t.Errorf("after one ended: %q, %v", text, err)
 	}
 	close(leave)

@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"securecall/call"
+)
+
+// viaPatience is how long the command of --verify-via has, from when there are keys.
+const viaPatience = 30 * time.Second
+
+// maxVias is how many of these commands run at once.
+const maxVias = 8
+
+// vias are the commands of --verify-via: one for each call, from its keys on and no longer
+// than the call. One goroutine, that of phone.run, owns them.
+type vias struct {
+	due     map[int]context.CancelFunc // by call: no answer yet
+	answers chan viaAnswer
+	running chan struct{}
+}
+
+// A viaAnswer is what --verify-via came to.
+type viaAnswer struct {
+	id   int
+	line string // empty: it gave none
+	why  string
+}
+
+func newVias() *vias {
+	return &vias{
+		due: map[int]context.CancelFunc{}, answers: make(chan viaAnswer),
+		running: make(chan struct{}, maxVias),
+	}
+}
+
+// start runs the command for a call.
+func (v *vias) start(id int, command, env []string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	v.due[id] = cancel
+	go func() {
+		answer := viaAnswer{id: id}
+		answer.line, answer.why = v.ask(ctx, command, env)
+		select {
+		case v.answers <- answer:
+		case <-ctx.Done(): // its call has ended
+		}
+	}()
+}
+
+// over tells whether an answer for a call was still due, and is no more.
+func (v *vias) over(id int) bool {
+	cancel, due := v.due[id]
+	if due {
+		cancel()
+		delete(v.due, id)
+	}
+	return due
+}
+
+// ask is the first line that the command prints, or why there is none.
+func (v *vias) ask(ctx context.Context, command, env []string) (line, why string) {
+	ctx, cancel := context.WithTimeout(ctx, viaPatience)
+	defer cancel()
+	late := fmt.Sprintf("not within %v", viaPatience)
+	select {
+	case v.running <- struct{}{}:
+		defer func() { <-v.running }()
+	case <-ctx.Done():
+		return "", late
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env, cmd.Stderr = env, os.Stderr
+	cmd.WaitDelay = time.Second
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		// What it has started may have the pipe when it has been ended.
+		defer context.AfterFunc(ctx, func() { out.Close() })()
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 4096)
+		if lines.Scan() {
+			line = strings.TrimSpace(lines.Text())
+		}
+		if line != "" {
+			cancel() // the first line is all that is wanted
+		}
+		if err = cmd.Wait(); ctx.Err() != nil {
+			err = nil
+		}
+	}
+	switch {
+	case line != "":
+		return line, ""
+	case ctx.Err() == context.DeadlineExceeded:
+		return "", late
+	case err != nil:
+		return "", err.Error()
+	}
+	return "", "it printed nothing"
+}
+
+// follow has --verify-via run for each call that has keys. The SAS is not among the facts
+// that it gets: a command that has ours could print it back, and would be believed.
+func (p *phone) follow(i item) {
+	switch e := i.e.(type) {
+	case call.Secured:
+		if p.s.verifyVia == nil {
+			return
+		}
+		p.vias.start(i.id, p.s.verifyVia, newFacts(e, p.hooks.lines.lines(i.at, i.id, e)).environ(os.Environ()))
+	case call.Ended:
+		if p.vias.over(i.id) {
+			p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
+		}
+	}
+}
+
+// via compares what --verify-via printed.
+func (p *phone) via(e endpoint, a viaAnswer) {
+	switch {
+	case !p.vias.over(a.id): // its call has just ended
+	case a.line == "":
+		p.notice(a.id, "--verify-via gave no answer ("+printable(a.why)+"): nothing is verified by it",
+			"try the command by itself; it must print the other side's SAS")
+	default:
+		e.Compare(a.id, "via", a.line) // an event says what came of it
+	}
+}
+
+// notice tells a person and a script what they should know.
+func (p *phone) notice(id int, what, hint string) {
+	p.show([]item{{time.Now(), id, call.Fault{Err: errors.New(what), Hint: hint}}})
+}
