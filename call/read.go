@@ -4,18 +4,26 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
 	"securecall/nat"
 )
 
+// turnOfReader is how many datagrams the reader takes before it lets others run: where those
+// of many calls have piled up, sound that is due would wait for all of them.
+const turnOfReader = 32
+
 // read is the reader: the only one that reads the path. It opens media itself
 // and hands everything else to control, dropping it if control is behind.
 func (e *Endpoint) read() {
-	for {
+	for n := 1; ; n++ {
+		if n%turnOfReader == 0 {
+			runtime.Gosched()
+		}
 		buf := e.free.Get().(*[maxDatagram]byte)
-		n, from, err := e.path.ReadPacket(buf[:])
+		size, from, err := e.path.ReadPacket(buf[:])
 		now := time.Now()
 		switch {
 		case errors.Is(err, net.ErrClosed):
@@ -36,7 +44,7 @@ func (e *Endpoint) read() {
 			}
 			continue
 		}
-		b := buf[:n]
+		b := buf[:size]
 		k := classify(b)
 		queue := e.doorstep
 		if k == kindRTP || k == kindRTCP {
@@ -60,7 +68,7 @@ func (e *Endpoint) read() {
 			continue
 		}
 		select {
-		case queue <- datagram{buf, n, from, k, now}:
+		case queue <- datagram{buf, size, from, k, now}:
 		default:
 			e.drops.add(dropBehind)
 			e.free.Put(buf)
