@@ -124,6 +124,7 @@ type pulseSink struct {
 	asked   time.Time     // when that became a frame
 	hold    time.Duration // after which it is written
 	lends   bool          // the server is one that may want more than it asks for
+	step    int           // the most octets that it has asked for at once
 	lent    int           // frames that it was given unasked
 	played  int           // frames
 	dry     int           // times that the server has run dry of late,
@@ -178,6 +179,9 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		s.lends = strings.Contains(server.PackageName, "PipeWire")
 	}
 	s.wanted(int(min(reply.Missing, pulseMost)))
+	s.mu.Lock()
+	s.step = 0 // that was all of its buffer
+	s.mu.Unlock()
 	return s, nil
 }
 
@@ -188,6 +192,7 @@ func (s *pulseSink) wanted(octets int) {
 		s.asked = time.Now()
 	}
 	s.room += octets
+	s.step = max(s.step, octets)
 	lost := s.room > pulseMost
 	s.room = min(s.room, pulseMost)
 	s.mu.Unlock()
@@ -228,7 +233,9 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	s.mu.Lock()
 	s.room -= len(s.raw)
 	s.played++
-	settled := s.played == settling
+	// What takes more than a frame at once (PipeWire) has made its buffer larger for that,
+	// and would take that back.
+	settled := s.played == settling && !(s.lends && s.step > s.octets)
 	s.mu.Unlock()
 	if settled {
 		go s.keepTime()

@@ -108,6 +108,32 @@ func TestPulseSinkLends(t *testing.T) {
 	})
 }
 
+// Where the graph of PipeWire takes more than a frame at once, its buffer stays as it has
+// made it; others are told to go on when they run dry.
+func TestPulseSinkLeavesALargerBuffer(t *testing.T) {
+	for _, c := range []struct {
+		lends bool
+		steps []int // frames
+		asks  bool
+	}{{false, []int{1, 1}, true}, {false, []int{2}, true}, {true, []int{1, 1}, true}, {true, []int{2}, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			s, sent := newTestSink()
+			defer s.Close()
+			s.lends, s.played = c.lends, settling-1
+			for _, n := range c.steps {
+				s.wanted(n * s.octets)
+			}
+			if err := s.WriteFrame(make(audio.Frame, audio.FrameSamples)); err != nil {
+				t.Fatal(err)
+			}
+			asked := bytes.Contains(sent(), binary.BigEndian.AppendUint32([]byte{'L'}, proto.OpSetPlaybackStreamBufferAttr))
+			if asked != c.asks {
+				t.Errorf("%+v: asked: %v", c, asked)
+			}
+		})
+	}
+}
+
 // newTestSink is a sink of a server that says nothing, and what it was sent so far.
 func newTestSink() (s *pulseSink, sent func() []byte) {
 	ours, server := net.Pipe()
