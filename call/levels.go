@@ -23,9 +23,9 @@ type meter struct {
 }
 
 func (m *meter) add(f audio.Frame) {
-	squares := 0
+	squares := int64(0) // of a loud frame too much for an int of 32 bits
 	for _, x := range f {
-		squares += int(x) * int(x)
+		squares += int64(x) * int64(x)
 	}
 	n := min(len(m.energies), max(1, audio.Samples(levelTime)/len(f)))
 	m.at = (m.at + 1) % n

@@ -20,6 +20,11 @@ func (e *BindError) Error() string {
 }
 func (e *BindError) Unwrap() error { return e.Err }
 
+// Anonymous is the same without the address.
+func (e *BindError) Anonymous() string {
+	return fmt.Sprintf("cannot use %s port %d: %v", e.Network, e.Addr.Port(), e.Err)
+}
+
 func newBindError(addr netip.AddrPort, err error) *BindError { return NewBindError("UDP", addr, err) }
 
 // NewBindError explains the system's refusal of an address.

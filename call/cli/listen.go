@@ -101,6 +101,9 @@ func readListen(c *ucli.Context) (*settings, error) {
 	if s.ring, err = readRing(c.String("ring")); err != nil {
 		return nil, err
 	}
+	if err := s.checkRingFile(); err != nil {
+		return nil, err
+	}
 	if s.log, err = readLog(c.String("log")); err != nil {
 		return nil, err
 	}

@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"securecall/call"
 	"securecall/call/meet"
+	"securecall/nat"
+	"securecall/nat/rendezvous"
 )
 
 // logged is what a log has of one of each event.
@@ -75,6 +79,15 @@ func TestLogOfFaults(t *testing.T) {
 	}{
 		{&call.BusyError{Who: "bob"}, "bob has called meanwhile", "somebody has called meanwhile"},
 		{&meet.VisitError{Who: "bob", Err: errors.New("no way")}, "bob called, and it came to nothing: no way", "a contact called, and it came to nothing: no way"},
+		{
+			&meet.VisitError{Who: "bob", Err: nat.NewBindError("UDP", netip.MustParseAddrPort("192.0.2.7:5004"), syscall.EACCES)},
+			"cannot use UDP 192.0.2.7:5004", "it came to nothing: cannot use UDP port 5004",
+		},
+		{&remappedError{netip.MustParseAddrPort("192.0.2.7:5004")}, "dial 192.0.2.7:5004", `msg="the router forwards another port now"`},
+		{
+			&rendezvous.ServerError{Server: "meet.example", Kind: rendezvous.ErrUnreachable, Err: errors.New("192.0.2.7 is silent")},
+			"meet.example", `msg="the rendezvous server: `,
+		},
 		{fmt.Errorf("all 2 calls are taken: a caller was told busy"), "all 2 calls are taken", "all 2 calls are taken"},
 		{errors.New("evil\n\x1b[2Jtime=1"), `msg="evil [2Jtime=1"`, `msg="evil [2Jtime=1"`},
 	} {

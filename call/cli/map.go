@@ -10,6 +10,16 @@ import (
 	"securecall/nat/mapping"
 )
 
+// A remappedError is that the router forwards another port.
+type remappedError struct{ at netip.AddrPort }
+
+func (e *remappedError) Error() string {
+	return fmt.Sprintf("%s: the other side types securecall dial %s", e.Anonymous(), e.at)
+}
+
+// Anonymous is the same without our address.
+func (e *remappedError) Anonymous() string { return "the router forwards another port now" }
+
 var errMappingLost = errors.New("the router no longer forwards the port")
 
 // mapPort has the router forward the port of local to us, and tells if that changes.
@@ -19,7 +29,7 @@ func mapPort(ctx context.Context, local netip.AddrPort, q *queue) (*mapping.Port
 		OnChange: func(m mapping.Mapping) {
 			fault := call.Fault{Err: errMappingLost, Hint: "it is asked for again; those who are in a call notice nothing"}
 			if m.External.IsValid() {
-				fault = call.Fault{Err: fmt.Errorf("the router forwards another port now: the other side types securecall dial %s", m.External)}
+				fault = call.Fault{Err: &remappedError{m.External}}
 			}
 			q.put(0, fault)
 		},

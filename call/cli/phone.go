@@ -79,7 +79,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach, p.hooks = newVias(), newReachable(), newHooks(s)
+	p.vias, p.reach, p.hooks = newVias(p.tty != nil), newReachable(), newHooks(s)
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"sync"
 
 	"securecall/audio"
@@ -26,6 +27,19 @@ func readRing(spec string) (string, error) {
 		return "", usagef("a device's name, FILE.wav, exec:COMMAND, none or auto", "--ring -: stdout is for the call")
 	}
 	return spec, nil
+}
+
+// checkRingFile refuses a ring's file that is another's: it is written anew for each call.
+func (s *settings) checkRingFile() error {
+	if device.KindOf(s.ring) != device.KindFile {
+		return nil
+	}
+	for flag, file := range map[string]string{"speaker": s.speaker, "record": s.records.given} {
+		if file != "" && filepath.Clean(file) == filepath.Clean(s.ring) {
+			return usagef("give them two files", "--ring and --%s would both write to %s", flag, printable(s.ring))
+		}
+	}
+	return nil
 }
 
 // checkRing finds out whether --ring can be opened, where it was given.

@@ -72,7 +72,7 @@ func atRinger(s *settings) (*phone, *bench, *[]error) {
 	s.ringer = &ringer{open: b.sink, tell: func(err error) { *told = append(*told, err) }}
 	return &phone{
 		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
-		reach: newReachable(), hooks: newHooks(s), vias: newVias(),
+		reach: newReachable(), hooks: newHooks(s), vias: newVias(false),
 	}, b, told
 }
 
@@ -208,6 +208,25 @@ func TestRingThatIsNotHeard(t *testing.T) {
 	})
 }
 
+// A ring is written anew for each call: into no recording, and not where the call is.
+func TestRingHasAFileOfItsOwn(t *testing.T) {
+	for _, c := range []struct {
+		ring, speaker, record string
+		ok                    bool
+	}{
+		{"ring.wav", "heard.wav", "call.wav", true},
+		{"auto", "default", "", true},
+		{"none", "none", "", true},
+		{"./call.wav", "default", "call.wav", false},
+		{"heard.wav", "x/../heard.wav", "", false},
+	} {
+		s := &settings{ring: c.ring, speaker: c.speaker, records: &records{given: c.record}}
+		if err := s.checkRingFile(); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 // The bell of the terminal rings once a cadence, while somebody is asked.
 func TestBell(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -215,8 +234,8 @@ func TestBell(t *testing.T) {
 		s := &screen{results: io.Discard, talk: io.Discard, errors: io.Discard, ask: &b, bell: true}
 		rung := func(seconds int) int {
 			b.Reset()
-			for range seconds {
-				time.Sleep(time.Second)
+			for i := range seconds { // a ticker's are not all alike
+				time.Sleep(time.Second + []time.Duration{time.Millisecond, -time.Millisecond}[i%2])
 				s.ring(time.Now())
 			}
 			return strings.Count(b.String(), "\a")

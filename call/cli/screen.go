@@ -84,7 +84,7 @@ func (s *screen) wait(at time.Time, what string) {
 
 // ring has the terminal's bell ring once a cadence, while somebody is asked.
 func (s *screen) ring(now time.Time) {
-	if s.bell && s.ringing && now.Sub(s.rung) >= progress.Period {
+	if s.bell && s.ringing && now.Sub(s.rung) > progress.Period-time.Second/2 { // ticks are seconds, give or take a little
 		s.rung = now
 		fmt.Fprint(s.ask, "\a")
 	}

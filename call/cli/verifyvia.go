@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 
+	"securecall/audio/device"
 	"securecall/call"
 )
 
@@ -22,6 +24,7 @@ const maxVias = 8
 // vias are the commands of --verify-via: one for each call, from its keys on and no longer
 // than the call. One goroutine, that of phone.run, owns them.
 type vias struct {
+	group   bool                       // each is ended with all that it has started
 	due     map[int]context.CancelFunc // by call: no answer yet
 	answers chan viaAnswer
 	running chan struct{}
@@ -32,11 +35,14 @@ type viaAnswer struct {
 	id   int
 	line string // empty: it gave none
 	why  string
+	said []string // on stderr
 }
 
-func newVias() *vias {
+// newVias are for a person at a terminal, or for nobody: ssh asks a person for a password, and
+// a group of its own would keep it from that.
+func newVias(person bool) *vias {
 	return &vias{
-		due: map[int]context.CancelFunc{}, answers: make(chan viaAnswer),
+		group: !person, due: map[int]context.CancelFunc{}, answers: make(chan viaAnswer),
 		running: make(chan struct{}, maxVias),
 	}
 }
@@ -47,7 +53,7 @@ func (v *vias) start(id int, command, env []string) {
 	v.due[id] = cancel
 	go func() {
 		answer := viaAnswer{id: id}
-		answer.line, answer.why = v.ask(ctx, command, env)
+		answer.line, answer.why, answer.said = v.ask(ctx, command, env)
 		select {
 		case v.answers <- answer:
 		case <-ctx.Done(): // its call has ended
@@ -65,8 +71,8 @@ func (v *vias) over(id int) bool {
 	return due
 }
 
-// ask is the first line that the command prints, or why there is none.
-func (v *vias) ask(ctx context.Context, command, env []string) (line, why string) {
+// ask is the first line that the command prints, or why there is none, and what it has to say.
+func (v *vias) ask(ctx context.Context, command, env []string) (line, why string, said []string) {
 	ctx, cancel := context.WithTimeout(ctx, viaPatience)
 	defer cancel()
 	late := fmt.Sprintf("not within %v", viaPatience)
@@ -74,10 +80,18 @@ func (v *vias) ask(ctx context.Context, command, env []string) (line, why string
 	case v.running <- struct{}{}:
 		defer func() { <-v.running }()
 	case <-ctx.Done():
-		return "", late
+		return "", late, nil
 	}
+	told := &hookOutput{tell: func(line string) { said = append(said, line) }}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env, cmd.Stderr = env, os.Stderr
+	cmd.Env, cmd.Stderr = env, told
+	if v.group {
+		device.OwnGroup(cmd)
+		cmd.Cancel = func() error {
+			device.Kill(cmd)
+			return nil
+		}
+	}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
 	if err == nil {
@@ -97,16 +111,17 @@ func (v *vias) ask(ctx context.Context, command, env []string) (line, why string
 		if err = cmd.Wait(); ctx.Err() != nil {
 			err = nil
 		}
+		told.flush()
 	}
 	switch {
 	case line != "":
-		return line, ""
+		return line, "", said
 	case ctx.Err() == context.DeadlineExceeded:
-		return "", late
+		return "", late, said
 	case err != nil:
-		return "", err.Error()
+		return "", err.Error(), said
 	}
-	return "", "it printed nothing"
+	return "", "it printed nothing", said
 }
 
 // follow has --verify-via run for each call that has keys. The SAS is not among the facts
@@ -125,8 +140,15 @@ func (p *phone) follow(i item) {
 	}
 }
 
-// via compares what --verify-via printed.
+// via compares what --verify-via printed, and shows what it said besides: that is the network's,
+// and may name who is called.
 func (p *phone) via(e endpoint, a viaAnswer) {
+	for _, line := range a.said {
+		if p.log != nil && p.log.names {
+			p.log.write(time.Now(), slog.LevelInfo, a.id, "output of a command", slog.String("on", "verify-via"), slog.String("line", line))
+		}
+		p.screen.say(p.screen.errors, "verify-via: %s", line)
+	}
 	switch {
 	case !p.vias.over(a.id): // its call has just ended
 	case a.line == "":

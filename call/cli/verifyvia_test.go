@@ -31,7 +31,7 @@ func verifying(command ...string) (*phone, *judge, *bytes.Buffer) {
 	s.verifyVia = command
 	return &phone{
 		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
-		events: newEvents(&told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(),
+		events: newEvents(&told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(false),
 	}, &judge{compared: map[int]string{}}, &told
 }
 
@@ -72,6 +72,25 @@ func TestVerifyViaEndsWithItsCall(t *testing.T) {
 	p.via(e, viaAnswer{id: 1, line: fromBob.SAS})
 	if len(e.compared) > 0 {
 		t.Errorf("compared: %v", e.compared)
+	}
+}
+
+// What the command says on stderr may be the network's: it is shown free of control
+// characters, and a log has it only with -v.
+func TestVerifyViaSaysMore(t *testing.T) {
+	for _, names := range []bool{false, true} {
+		p, e, _ := verifying("sh", "-c", `printf 'bob.example:\033[2J no\n' >&2; echo adult word`)
+		var shown, logged bytes.Buffer
+		p.screen.errors = &shown
+		p.log = newLogbook(&logged, &settings{log: "text", verbose: names})
+		p.show([]item{{time.Now(), 1, fromBob}})
+		p.via(e, <-p.vias.answers)
+		if got := shown.String(); got != "verify-via: bob.example:[2J no\n" || e.compared[1] != "via: adult word" {
+			t.Errorf("shown %q, compared %q", got, e.compared[1])
+		}
+		if got := logged.String(); strings.Contains(got, "bob.example") != names {
+			t.Errorf("-v %v: logged %s", names, got)
+		}
 	}
 }
 

@@ -342,7 +342,15 @@ func (e *VisitError) Unwrap() error { return e.Err }
 
 // Anonymous is the same without the name.
 func (e *VisitError) Anonymous() string {
-	return fmt.Sprintf("a contact called, and it came to nothing: %v", e.Err)
+	why := e.Err.Error()
+	var a interface {
+		error
+		Anonymous() string
+	}
+	if errors.As(e.Err, &a) {
+		why = a.Anonymous()
+	}
+	return "a contact called, and it came to nothing: " + why
 }
 
 // visit is an error with the name of the contact whose visit it was.

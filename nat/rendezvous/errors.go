@@ -55,6 +55,9 @@ func (e *ServerError) Error() string {
 	return text
 }
 
+// Anonymous is the same without the server's name and address.
+func (e *ServerError) Anonymous() string { return fmt.Sprintf("the rendezvous server: %v", e.Kind) }
+
 // Unwrap gives both Kind and Err.
 func (e *ServerError) Unwrap() []error {
 	if e.Err == nil {

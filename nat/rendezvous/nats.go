@@ -78,6 +78,8 @@ type natsMailbox struct {
 func NewNATS(ctx context.Context, url string, credentials []byte) (*NATS, error) {
 	nc, err := nats.Connect(url, natsAccess(credentials), nats.Name("securecall rendezvous"), nats.Timeout(natsPatience),
 		nats.MaxReconnects(-1), nats.ReconnectWait(250*time.Millisecond),
+		// Servers that were refused us twice, as while they learn another password, may take us later.
+		nats.IgnoreAuthErrorAbort(),
 		// A machine that vanished says nothing: it is asked.
 		nats.PingInterval(natsPatience), nats.MaxPingsOutstanding(2), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
