@@ -28,6 +28,7 @@ func TestConfigureIsForTheCallsToCome(t *testing.T) {
 		if err := w.bob.e.Configure(c); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // until they are taken
 		second := anotherCaller(w, 2)
 		await[Answered](t, second)
 		ended := second.result(t)
