@@ -83,7 +83,7 @@ func (p *Path) addBases() error {
 		if c.Type != Host || *base != nil {
 			continue
 		}
-		*base = newView(carrierFunc(p.send), c.Addr, p.signed)
+		*base = newView(carrierFunc(p.send), c.Addr, p.signed, p.unheard)
 		if err := p.addView(*base, c, i); err != nil {
 			return err
 		}
@@ -268,7 +268,7 @@ func (p *Path) offer(r *relay) error {
 	if !p.local.add(c) {
 		return nil
 	}
-	v := newView(r, r.relayed, p.signed)
+	v := newView(r, r.relayed, p.signed, p.unheard)
 	r.view.Store(v)
 	return p.addView(v, c, len(p.local.Candidates)-1)
 }
@@ -312,6 +312,21 @@ func (p *Path) selected(local, remote ice.Candidate) {
 func (p *Path) signed(answer []byte) bool {
 	m, key := new(stun.Message), p.key.Load()
 	return key != nil && stun.Decode(answer, m) == nil && key.Check(m) == nil
+}
+
+// unheard tells whether a check comes from a relay of the peer's that we have not
+// heard of. The agent would take that address for a hole in a NAT, a better way than
+// the direct one that opens at the same time. The check is repeated, and the relay's
+// name is on its way.
+func (p *Path) unheard(request []byte, from netip.AddrPort) bool {
+	var m stun.Message
+	var priority ice.PriorityAttr
+	if stun.Decode(request, &m) != nil || priority.GetFrom(&m) != nil || priority>>8&notRelay != 0 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.remote == nil || !p.remote.has(from)
 }
 
 // state is called by the agent, in order, for each change of its state.

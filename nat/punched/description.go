@@ -204,9 +204,18 @@ func (d *Description) add(c Candidate) bool {
 	return true
 }
 
+// notRelay is the bit of a local preference that relays do not have. A check has it
+// in its PRIORITY too, where the type preference is a peer-reflexive candidate's
+// whatever it came from (RFC 8445, Section 7.1.1).
+const notRelay = 0x8000
+
 // priority is that of the candidate of a type at index i (RFC 8445, Section
 // 5.1.2.1, with the type preferences of Section 5.1.2.2).
 func priority(t CandidateType, i int) uint32 {
 	preference := [...]uint32{Host: 126, Reflexive: 100, Relay: 0}[t]
-	return preference<<24 | uint32(0xffff-i)<<8 | 0xff
+	local := uint32(0xffff - i)
+	if t == Relay {
+		local &^= notRelay
+	}
+	return preference<<24 | local<<8 | 0xff
 }

@@ -235,6 +235,49 @@ func TestTrickle(t *testing.T) {
 	})
 }
 
+// Checks by a peer's relay may be here before the relay's address is, and are answered
+// sooner than those of the direct way. They are not taken for that way, whichever side
+// selects it.
+func TestChecksBeforeTheRelayIsHeardOf(t *testing.T) {
+	for _, controlling := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			n := network()
+			n.AddRouter(memnet.Router{Public: aliceNAT, Inside: aliceNet, Filtering: memnet.AddressDependent})
+			n.AddRouter(ordinary(bobNAT, bobNet))
+			serve(t, n)
+			a, b := side(t, n, alice, controlling, withSTUN), side(t, n, bob, !controlling, withTURN)
+			gather(t, a, b)
+			whole := passed(t, b.Local())
+			unaware := whole
+			last := len(whole.Candidates) - 1
+			unaware.Candidates = whole.Candidates[:last:last]
+			relay := whole.Candidates[last]
+			if relay.Type != Relay {
+				t.Fatalf("no relay in %v", whole)
+			}
+			for _, addr := range []netip.AddrPort{server, relay.Addr} {
+				near := memnet.Conditions{Delay: oneWay / 10}
+				n.SetConditions(addr, netip.AddrPort{}, near)
+				n.SetConditions(netip.AddrPort{}, addr, near)
+			}
+			if err := errors.Join(a.Begin(unaware), b.Begin(passed(t, a.Local()))); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(oneWay)
+			a.Add(whole)
+			took, err := connect(t, a, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%v: %v and %v", took, a.Route(), b.Route())
+			if a.Route().Kind != Punched || b.Route().Kind != Punched {
+				t.Errorf("%v and %v, where there is a direct way", a.Route(), b.Route())
+			}
+			talk(t, a, b)
+		})
+	}
+}
+
 // The routers restart, and with them every hole closes. Both sides restart ICE.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {

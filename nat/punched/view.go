@@ -37,7 +37,8 @@ const (
 type view struct {
 	carrier carrier
 	local   net.Addr
-	signed  func(answer []byte) bool // by the peer
+	signed  func(answer []byte) bool                       // by the peer
+	unheard func(request []byte, from netip.AddrPort) bool // not yet to be answered
 
 	in        chan check
 	closed    chan struct{}
@@ -57,11 +58,12 @@ type check struct {
 // A target is an address that checks are sent to.
 type target struct{ first, last time.Time }
 
-func newView(c carrier, local netip.AddrPort, signed func(answer []byte) bool) *view {
+func newView(c carrier, local netip.AddrPort, signed func(answer []byte) bool, unheard func([]byte, netip.AddrPort) bool) *view {
 	return &view{
 		carrier: c,
 		local:   net.UDPAddrFromAddrPort(local),
 		signed:  signed,
+		unheard: unheard,
 		in:      make(chan check, checksWaiting),
 		closed:  make(chan struct{}),
 		targets: make(map[netip.AddrPort]*target),
@@ -83,6 +85,9 @@ func (v *view) deliver(b []byte, from netip.AddrPort) {
 	}
 	switch binary.BigEndian.Uint16(b) {
 	case bindingRequest:
+		if v.unheard(b, from) {
+			return
+		}
 		v.hurry(from)
 	case bindingSuccess, bindingError:
 		if !v.answers([12]byte(b[8:]), b) {

@@ -12,6 +12,8 @@ import (
 
 func anybody([]byte) bool { return true }
 
+func nobody([]byte, netip.AddrPort) bool { return false }
+
 func request(t testing.TB, more ...stun.Setter) []byte {
 	t.Helper()
 	m, err := stun.Build(append([]stun.Setter{stun.TransactionID, stun.BindingRequest}, more...)...)
@@ -28,7 +30,7 @@ func TestChecksThinOut(t *testing.T) {
 		v := newView(carrierFunc(func([]byte, netip.AddrPort) error {
 			sent = append(sent, time.Since(start))
 			return nil
-		}), alice, anybody)
+		}), alice, anybody, nobody)
 		for range maxChecks {
 			v.WriteToAddrPort(request(t), bob)
 			time.Sleep(checkInterval)
@@ -68,7 +70,7 @@ func TestChecksGoToSoManyAddresses(t *testing.T) {
 	v := newView(carrierFunc(func(_ []byte, to netip.AddrPort) error {
 		sent[to] = true
 		return nil
-	}), alice, anybody)
+	}), alice, anybody, nobody)
 	for port := range 1000 {
 		v.WriteToAddrPort(request(t), netip.AddrPortFrom(bob.Addr(), uint16(port+1)))
 	}
@@ -79,7 +81,7 @@ func TestChecksGoToSoManyAddresses(t *testing.T) {
 
 // Consent is an answer to a request of ours (RFC 7675, Section 5.1).
 func TestOnlyChecksReachTheAgent(t *testing.T) {
-	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody)
+	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody, nobody)
 	ours := request(t)
 	v.WriteToAddrPort(ours, bob)
 	build := func(kind stun.MessageType, id []byte) []byte {
@@ -120,7 +122,7 @@ func TestForgedAnswerIsAsIfNeverReceived(t *testing.T) {
 	key := stun.NewShortTermIntegrity("the password of the peer")
 	p := new(Path)
 	p.key.Store(&key)
-	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, p.signed)
+	v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, p.signed, nobody)
 	ours := request(t)
 	v.WriteToAddrPort(ours, bob)
 	answer := func(kind stun.MessageType, more ...stun.Setter) []byte {
@@ -160,7 +162,7 @@ func FuzzDeliver(f *testing.F) {
 		if !isSTUN(b) {
 			return
 		}
-		v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody)
+		v := newView(carrierFunc(func([]byte, netip.AddrPort) error { return nil }), alice, anybody, nobody)
 		v.deliver(b, bob)
 		m := &stun.Message{Raw: append([]byte(nil), b...)}
 		if nominates := hasUseCandidate(b); m.Decode() == nil && int(m.Length)+stunHeader == len(b) && nominates != m.Contains(stun.AttrUseCandidate) {
