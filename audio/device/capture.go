@@ -24,11 +24,11 @@ const (
 	// apart is how long a device is silent between what it delivers at once, in
 	// however many pieces.
 	apart = 3 * time.Millisecond
-	// steady is how many deliveries in a row show what always waits for the next, in the
-	// first second of sound, before there are words: of pieces of 1024 samples at 48 kHz it
-	// is another each time, fifteen times. Later it takes so many times as many, since
-	// a gap in what is said is worse.
-	steady, steadier = 16, 16
+	// steady is how many deliveries in a row show what always waits for the next: of pieces
+	// of 1024 samples at 48 kHz it is another each time, fifteen times.
+	steady = 16
+	// loud is what is louder than the noise of a room, -40 dBFS: perhaps words.
+	loud = 1 << 15 / 100
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
 	worthwhile = audio.SampleRate / 250
 	// blend is over how much of it what comes after a gap is blended in: 5 ms.
@@ -57,6 +57,7 @@ type capture struct {
 	spare  int       // but for so many samples
 	least  int       // of buf, what waited before each of the last deliveries
 	seen   int       // deliveries since least was begun
+	words  bool      // there may have been
 
 	more   chan struct{} // capacity 1: something was pushed
 	timer  *time.Timer
@@ -89,7 +90,9 @@ func (c *capture) push(raw []byte) {
 	}
 	c.keep(len(c.buf) - len(raw)/2)
 	for ; len(raw) >= 2; raw = raw[2:] {
-		c.buf[c.n] = int16(binary.LittleEndian.Uint16(raw))
+		sample := int16(binary.LittleEndian.Uint16(raw))
+		c.words = c.words || sample >= loud || sample <= -loud
+		c.buf[c.n] = sample
 		c.n++
 	}
 	c.leaveOut(late)
@@ -105,7 +108,7 @@ func (c *capture) push(raw []byte) {
 func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n, c.seen, c.began = 0, 0, time.Time{}
+	c.n, c.seen, c.began, c.words = 0, 0, time.Time{}, false
 	c.after, c.spare = time.Now(), 0
 }
 
@@ -180,16 +183,16 @@ func (c *capture) drop(samples int) {
 
 // late is what has waited before each of the last deliveries, since it did not
 // fill a frame: where a device's first piece was a short one, all sound would be heard
-// that much later for ever. It is asked before each.
+// that much later for ever. It is asked before each. In the midst of words that delay is the
+// lesser evil.
 func (c *capture) late(now time.Time) (samples int) {
+	if c.words && now.Sub(c.began) > time.Second {
+		return 0
+	}
 	if c.seen == 0 || c.n < c.least {
 		c.least = c.n
 	}
-	enough := steady
-	if now.Sub(c.began) > time.Second {
-		enough *= steadier
-	}
-	if c.seen++; c.seen < enough {
+	if c.seen++; c.seen < steady {
 		return 0
 	}
 	c.seen = 0

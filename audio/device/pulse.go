@@ -104,9 +104,10 @@ func pulseProps() proto.PropList {
 //
 // The server asks when it has taken a frame, and takes the next a frame later. To write
 // at once would be to decide now about what is heard then: what arrives in between
-// would be a frame later. So the sink lets its user wait for half of that time. Where
+// would be a frame later. So the sink lets its user wait for a quarter of that time. Where
 // the server runs dry again and again, since a scheduler is not as quick as that, it
-// waits for half as long from then on.
+// waits for half as long from then on: each time that costs packets part of the room that
+// they had, and perhaps a move of the delay in mid-speech.
 type pulseSink struct {
 	spec   string
 	conn   *pulseConn
@@ -147,7 +148,7 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		timer:  stoppedTimer(),
 		end:    newEnding(spec),
 		octets: 2 * o.frame(),
-		hold:   audio.Duration(o.frame()) / 2,
+		hold:   audio.Duration(o.frame()) / 4,
 		more:   make(chan struct{}, 1),
 	}
 	s.alarm = newAlarm(o.KernelTimers, s.end.closed)

@@ -13,7 +13,7 @@ import (
 	"securecall/audio"
 )
 
-// The sink has the next frame decided half a frame after the server has asked for
+// The sink has the next frame decided a quarter of a frame after the server has asked for
 // it, and sooner once the server has run dry again and again.
 func TestPulseSinkIsJustInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -33,9 +33,9 @@ func TestPulseSinkIsJustInTime(t *testing.T) {
 			if err := s.WriteFrame(f); err != nil {
 				t.Fatal(err)
 			}
-			want := audio.FrameDuration * 3 / 2
+			want := audio.FrameDuration * 5 / 4
 			if n >= dryAt {
-				want = audio.FrameDuration * 5 / 4
+				want = audio.FrameDuration * 9 / 8
 			}
 			if took := time.Since(begin); took != want {
 				t.Fatalf("frame %d: the next is wanted after %v, and not %v", n, took, want)
@@ -151,7 +151,7 @@ func newTestSink() (s *pulseSink, sent func() []byte) {
 	c.client.Open(c)
 	s = &pulseSink{
 		conn: c, timer: stoppedTimer(), end: newEnding("x"),
-		octets: 2 * audio.FrameSamples, hold: audio.FrameDuration / 2, more: make(chan struct{}, 1),
+		octets: 2 * audio.FrameSamples, hold: audio.FrameDuration / 4, more: make(chan struct{}, 1),
 	}
 	s.alarm = newAlarm(false, s.end.closed)
 	c.serve(handlers{want: s.wanted, dry: s.ranDry, lost: s.end.lose})
