@@ -69,6 +69,49 @@ func TestCaptureCatchesUp(t *testing.T) {
 	}
 }
 
+// A piece that comes to wait for the next delivery is left out as long as nobody has said
+// anything; once somebody has, only in the first second of sound.
+func TestCaptureDoesNotJumpInMidWord(t *testing.T) {
+	const odd = audio.FrameSamples - 60 // samples; what fills no frame
+	for _, c := range []struct {
+		name   string
+		before int // frames before the odd piece
+		sample int16
+		want   int // samples that wait
+	}{
+		{"a quiet room", 100, loud - 1, 0},
+		{"words", 100, loud, odd},
+		{"words, below zero", 100, -loud, odd},
+		{"words in the first second", 10, loud, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newCapture("default")
+			f := make(audio.Frame, audio.FrameSamples)
+			deliver := func(n int) {
+				pcm := make([]int16, n)
+				for i := range pcm {
+					pcm[i] = c.sample
+				}
+				m.push(littleEndian(pcm))
+			}
+			m.forget()
+			for i := range c.before + 500 {
+				time.Sleep(audio.FrameDuration)
+				deliver(audio.FrameSamples)
+				if i == c.before {
+					deliver(odd)
+				}
+				if err := m.ReadFrame(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m.n != c.want {
+				t.Errorf("%s: %d samples wait for good, and not %d", c.name, m.n, c.want)
+			}
+		})
+	}
+}
+
 // What nobody has read is dropped, oldest first.
 func TestCaptureDropsTheOldest(t *testing.T) {
 	for _, piece := range []int{1, 80, 160, 441, longest, longest + 5000} {

@@ -29,6 +29,7 @@ type adjuster struct {
 	spoken    bool  // something was louder than a pause, and than what is always there
 	quietest  int64 // mean square of the softest piece so far
 	loudest   int64 // mean square of the loudest frames, slowly forgotten
+	growing   bool  // it is being made longer, which takes a few frames
 	calm      int   // samples since the delay last had to grow
 	wanted    int   // samples for which it has been to be shorter
 	shrinking bool  // and is worth it
@@ -50,7 +51,7 @@ func (b *Buffer) reshape(f audio.Frame) bool {
 	if b.arrivals.n > 0 {
 		grow, shrink = b.arrivals.grow-b.delay, b.delay-b.arrivals.shrink
 	}
-	if grow > 0 {
+	if a.growing = grow > 0; a.growing {
 		a.calm, a.wanted, a.shrinking = 0, 0, false
 		return b.longer(f, grow)
 	}

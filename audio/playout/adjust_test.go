@@ -127,11 +127,19 @@ func TestAFrameTooMuchStays(t *testing.T) {
 	}
 }
 
-// Packets that are late now and then are concealed; only where it is four in a
-// thousand the delay grows for them.
+// Packets that are late now and then are concealed. The delay grows for them once
+// what that has lost was worth it: soon where two in a hundred are late, for five in a
+// thousand after a minute, and for two in a thousand after four.
 func TestFewLatePacketsMoveNothing(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ every, stretched time.Duration }{{8 * time.Second, 0}, {4 * time.Second, 20 * time.Millisecond}} {
+	for _, c := range []struct{ every, call, moved time.Duration }{
+		{20 * time.Second, 20 * time.Minute, 0},
+		{8 * time.Second, time.Minute, 0},
+		{8 * time.Second, 5 * time.Minute, ms(20)},
+		{4 * time.Second, 40 * time.Second, 0},
+		{4 * time.Second, 90 * time.Second, ms(20)},
+		{time.Second, 20 * time.Second, ms(20)},
+	} {
 		l := newLine(1)
 		l.path = func(sent time.Duration) (time.Duration, bool) {
 			if sent > 5*time.Second && sent%c.every < frame {
@@ -139,9 +147,25 @@ func TestFewLatePacketsMoveNothing(t *testing.T) {
 			}
 			return 0, false
 		}
-		s := l.run(40 * time.Second)
-		if moved := s.Delay - ms(5); moved < c.stretched-ms(1) || moved > c.stretched+ms(1) {
-			t.Errorf("every %v: %+v", c.every, s)
+		s := l.run(c.call)
+		if moved := s.Delay - ms(5); moved < c.moved-ms(1) || moved > c.moved+ms(2) {
+			t.Errorf("every %v, after %v: %+v", c.every, c.call, s)
+		}
+	}
+}
+
+// What is begun is finished: the delay that packets had does, but one that has left it does
+// not stop short of the next, where it would have moved for nothing.
+func TestNoMoveStopsHalfWay(t *testing.T) {
+	t.Parallel()
+	for phase := 1.0; phase < 20; phase++ {
+		l := newLine(1)
+		l.phase = ms(phase)
+		before := l.run(5 * time.Second)
+		l.copies = 1
+		after := l.run(10 * time.Second)
+		if moved := after.Delay - before.Delay; moved%frame > ms(2.5) && moved%frame < frame-ms(0.5) {
+			t.Errorf("phase %v ms: the delay has moved by %v", phase, moved)
 		}
 	}
 }

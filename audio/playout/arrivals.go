@@ -34,6 +34,8 @@ type arrivals struct {
 	least        int // the smallest lag
 	mean, most   int // of came
 	silent       bool
+	regret       time.Duration // what staying has cost so far: samples of delay, times how long
+	weighed      time.Duration // when that was last added to
 }
 
 const (
@@ -56,9 +58,11 @@ const (
 	// frame: a whim of a scheduler is concealed rather than followed.
 	lateWorth = 19 * audio.SampleRate / 1000 * 1000 // samples of delay, for all packets late
 
-	// To move in mid-speech is as bad as two packets more that come too late: it spoils
-	// what is being said, and they leave a gap that one hardly hears.
-	moveWorth = 2 * lateWorth / few
+	// To move in mid-speech is as bad as ten packets that come too late, each of which
+	// leaves a gap that one hardly hears. So it moves at once where the last 20 s would have
+	// gained that much, and else when what staying has cost adds up to it: for five
+	// packets in 20 s after a minute, for two after four.
+	moveWorth = 10 * lateWorth / few
 
 	recent = 16                     // packets that show a step or a burst
 	spared = 2                      // of them may come late without being one
@@ -109,8 +113,8 @@ func (a *arrivals) marginal() time.Duration {
 func (a *arrivals) index(i int) int { return (a.at - a.n + i + window) % window }
 
 // weigh works out grow and shrink for delays from low to high beyond that of
-// the fastest packet, where it is held now.
-func (a *arrivals) weigh(low, high, held int) {
+// the fastest packet, where it is held now; moving: it is on its way from there.
+func (a *arrivals) weigh(low, high, held int, moving bool) {
 	var top [peaks]int32 // largest first
 	for i := range top {
 		top[i] = math.MinInt32
@@ -150,7 +154,7 @@ func (a *arrivals) weigh(low, high, held int) {
 		// A quarter of the last cannot be waited for: the fastest are of another time, or never
 		// were of this path.
 		a.n = recent
-		a.weigh(low, high, held)
+		a.weigh(low, high, held, moving)
 		return
 	}
 	late := lateWorth / max(few, a.n) // for one packet
@@ -158,13 +162,25 @@ func (a *arrivals) weigh(low, high, held int) {
 		late *= 4 // delay costs nothing yet; but one packet that was very late says little
 	}
 	best := cheapest(&top, late, ceiling)
-	if best > held && !a.silent && price(&top, held, late, ceiling) < price(&top, best, late, ceiling)+moveWorth {
+	if a.silent || moving {
+		a.regret = 0
+		held = math.MinInt32 // not to be kept
+	} else if best > held && !a.worthIt(price(&top, held, late, ceiling)-price(&top, best, late, ceiling)) {
 		best = held
 	}
 	a.grow = a.clamp(max(a.short, best), low, held, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
 	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), held, ceiling)
+}
+
+// worthIt tells whether gain, of delay and late packets in the last 20 s, is reason
+// enough to move in mid-speech.
+func (a *arrivals) worthIt(gain int) bool {
+	now := a.times[a.index(a.n-1)]
+	a.regret += time.Duration(gain) * min(now-a.weighed, time.Second)
+	a.weighed = now
+	return max(gain, int(a.regret/longest)) >= moveWorth
 }
 
 // clamp keeps the delay from low beyond what packets need on average, in whole
@@ -176,7 +192,7 @@ func (a *arrivals) clamp(delay, low, held, ceiling int) int {
 	if more := a.mean + low - floor; low > 0 && more > 0 {
 		floor += (more + a.frame - 1) / a.frame * a.frame
 	}
-	if !a.silent && held < floor && held >= a.mean+low-a.frame/2 {
+	if held < floor && held >= a.mean+low-a.frame/2 {
 		floor = held
 	}
 	return min(ceiling, max(floor, delay))
@@ -267,4 +283,4 @@ func (a *arrivals) rebase(slowest, n int) {
 }
 
 // clear forgets them all.
-func (a *arrivals) clear() { a.at, a.n, a.mean, a.most = 0, 0, 0, 0 }
+func (a *arrivals) clear() { a.at, a.n, a.mean, a.most, a.regret = 0, 0, 0, 0, 0 }

@@ -51,10 +51,11 @@ const (
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted
 	catching = 10                     // Pops over which what was held back then may come in a lump
 
-	inTime    = 3 * audio.SampleRate / 1000 // samples that a copy is in time, on average
-	farthest  = 5 * audio.FrameSamples      // behind their packets that copies are waited for
-	patience  = 3                           // packets from far away that take the stream up anew there,
-	farSpread = 30 * time.Millisecond       // if they come over so long a time
+	inTime     = 3 * audio.SampleRate / 1000 // samples that a copy is in time, on average,
+	inGoodTime = 8 * audio.SampleRate / 1000 // and before the first word
+	farthest   = 5 * audio.FrameSamples      // behind their packets that copies are waited for
+	patience   = 3                           // packets from far away that take the stream up anew there,
+	farSpread  = 30 * time.Millisecond       // if they come over so long a time
 
 	leisure  = 8                      // Pops after which the delay is weighed anew
 	splinter = audio.SampleRate / 400 // sound shorter than this inside a gap is not worth taking
@@ -207,12 +208,17 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.La
 }
 
 // low is the delay to aim for at least, on average: copies have to be in time too, with
-// a little to spare, or the delay would grow in mid-word once some were late.
+// a little to spare, and with more as long as that costs nothing, or the delay would grow in
+// mid-word once some were late.
 func (b *Buffer) low() int {
 	if b.copied == 0 {
 		return b.min
 	}
-	return min(b.max, max(b.min, b.copied+inTime))
+	spare := inTime
+	if !b.adjust.spoken {
+		spare = inGoodTime
+	}
+	return min(b.max, max(b.min, b.copied+spare))
 }
 
 // near tells whether n samples from timestamp on may be played or may have

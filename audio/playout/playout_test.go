@@ -99,11 +99,11 @@ func TestConditions(t *testing.T) {
 		{"5 % loss", func(l *line) { l.path = l.lossy(l.path, 0.05, 1) }, 0, 5},
 		{"10 % loss in runs of 4", func(l *line) { l.path = l.lossy(l.path, 0.1, 4) }, 0, 10},
 		{"40 ± 20 ms, 5 % loss", func(l *line) { l.path = l.lossy(l.uniform(ms(40), ms(20)), 0.05, 1) }, ms(20), 5},
-		{"10 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.1, 1), 1 }, ms(20), 1},
-		{"20 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.2, 1), 1 }, ms(20), 4},
+		{"10 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.1, 1), 1 }, ms(28), 1},
+		{"20 % loss, copies", func(l *line) { l.path, l.copies = l.lossy(l.path, 0.2, 1), 1 }, ms(28), 4},
 	} {
 		for seed := range uint64(2) {
-			const length = 20 * time.Second
+			const length = time.Minute
 			l := newLine(seed)
 			l.phase = ms(float64(seed)*4.1 + 5)
 			c.set(l)

@@ -83,7 +83,7 @@ func TestFewOldCopiesMoveNothing(t *testing.T) {
 	}{
 		{"from the beginning", 3, 7 * time.Second, false, 1},
 		{"from the first word on, few", 0, 7 * time.Second, false, 3},
-		{"from the first word on, many", 0, time.Second, true, 8},
+		{"from the first word on, many", 0, time.Second, true, 15},
 	} {
 		l := newLine(1)
 		l.copies = c.before

@@ -31,7 +31,7 @@ func (b *Buffer) settle(now time.Time) {
 		// Only to grow is there any hurry.
 		if b.unweighed++; more || b.unweighed >= leisure {
 			b.unweighed = 0
-			b.arrivals.weigh(b.low(), b.max, b.delay)
+			b.arrivals.weigh(b.low(), b.max, b.delay, b.adjust.growing)
 		}
 	}
 	if b.fresh && len(came) > 0 {
@@ -149,5 +149,5 @@ func (b *Buffer) follow() {
 		b.delay -= min(hole, by)
 	}
 	b.arrivals.rebase(slowest, by)
-	b.arrivals.weigh(b.low(), b.max, b.delay)
+	b.arrivals.weigh(b.low(), b.max, b.delay, b.adjust.growing)
 }
