@@ -65,7 +65,7 @@ const (
 	moveWorth = 10 * lateWorth / few
 
 	recent = 16                     // packets that show a step or a burst
-	spared = 2                      // of them may come late without being one
+	spared = 3                      // of them may come late without being one: a machine paused, once
 	leap   = 3                      // packets in a row, faster than all before, that show a leap of the timestamps
 	faster = 100                    // and a path that has become shorter
 	doubt  = audio.FrameSamples / 2 // what may come and go without the delay following
