@@ -1,7 +1,6 @@
 package device
 
 import (
-	"encoding/binary"
 	"errors"
 	"os"
 	"slices"
@@ -33,8 +32,9 @@ const (
 
 	asleep   = 200 * time.Millisecond // as audio/playout: a speaker that has not asked for so long
 	mostLent = 2                      // frames that a server gets unasked
-	standsIn = 2                      // frames for which something stands in
 	settling = 50                     // frames, in which a stream that was just opened may run dry
+	settled  = settling + 10          // after which it has heard that it is to go on then
+	inFront  = 16                     // octets, 1 ms, of silence that it gets then
 	often    = 3                      // times, since each may: other programs, a machine that was asleep
 )
 
@@ -110,10 +110,6 @@ func pulseProps() proto.PropList {
 // the server runs dry again and again, since a scheduler is not as quick as that, it
 // waits for half as long from then on: each time that costs packets part of the room that
 // they had, and perhaps a move of the delay in mid-speech.
-//
-// A writer that a scheduler holds up is late all the same. So behind each frame goes what
-// stands in for the next ones, and the next takes its place: who is late has his listener
-// hear that, and no hole. It is no delay, since it lies behind what was asked for.
 type pulseSink struct {
 	spec   string
 	conn   *pulseConn
@@ -123,7 +119,6 @@ type pulseSink struct {
 	octets int // of a frame
 	raw    []byte
 	wrote  time.Time // when WriteFrame returned last
-	beyond int       // octets at the server, behind what it was asked for, that the next frame replaces
 
 	alarm alarm
 
@@ -241,15 +236,22 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	s.mu.Lock()
 	s.room -= len(s.raw)
 	s.played++
-	// What takes more than a frame at once (PipeWire) has made its buffer larger for that,
-	// and would take that back.
-	settled := s.played == settling && !(s.lends && s.step > s.octets)
-	s.mu.Unlock()
-	if settled {
-		go s.keepTime()
+	played := s.played
+	if s.lends && s.step > s.octets {
+		// What takes more than a frame at once (PipeWire) has made its buffer larger for that,
+		// and would take that back.
+		played = 0
 	}
-	if err := s.play(s.ahead(f)); err != nil {
-		return err
+	s.mu.Unlock()
+	switch played {
+	case settling:
+		go s.keepTime()
+	case settled:
+		s.raw = slices.Insert(s.raw, 0, make([]byte, inFront)...)
+	}
+	if err := s.conn.play(s.index, s.raw); err != nil {
+		s.end.lose(err)
+		return s.end.err
 	}
 	s.timer.Reset(s.patience())
 	defer s.timer.Stop()
@@ -281,6 +283,10 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 // instead, and all that follows would be later by what it had missed, which a machine
 // that pauses for 20 ms now and then makes of half a minute's call. What comes too
 // late it leaves out, and asks for that much more. A server that refuses waits as before.
+//
+// One that resamples takes a sample more than a frame now and then, and has asked for a
+// frame: it runs dry by that sample, again and again. So it gets inFront besides, when it
+// no longer waits.
 func (s *pulseSink) keepTime() {
 	target, least := pulseBuffer(s.octets)
 	request := proto.SetPlaybackStreamBufferAttr{
@@ -310,40 +316,12 @@ func (s *pulseSink) skip() error {
 	s.room -= missed
 	s.mu.Unlock()
 	for ; missed > 0; missed -= s.octets {
+		s.raw = s.raw[:s.octets]
 		clear(s.raw)
-		if err := s.play(0); err != nil {
-			return err
+		if err := s.conn.play(s.index, s.raw); err != nil {
+			s.end.lose(err)
+			return s.end.err
 		}
-	}
-	return nil
-}
-
-// ahead adds to raw what would stand in for the frames after f, and says how many octets
-// that is: f backwards, which goes on where f ends and sounds like it, and forwards again,
-// fading. It is heard some ms at a time, and costs every frame: no more is worth it. PipeWire
-// has not been tried with it.
-func (s *pulseSink) ahead(f audio.Frame) int {
-	if s.lends {
-		return 0
-	}
-	length := standsIn * len(f)
-	for i := range length {
-		at := i % len(f)
-		if i/len(f)%2 == 0 {
-			at = len(f) - 1 - at
-		}
-		s.raw = binary.LittleEndian.AppendUint16(s.raw, uint16(int(f[at])*(length-i)/length))
-	}
-	return 2 * length
-}
-
-// play sends raw, the last octets of which, beyond, the next will replace.
-func (s *pulseSink) play(beyond int) error {
-	err := s.conn.play(s.index, s.raw, s.beyond)
-	s.raw, s.beyond = s.raw[:len(s.raw)-beyond], beyond
-	if err != nil {
-		s.end.lose(err)
-		return s.end.err
 	}
 	return nil
 }

@@ -299,13 +299,14 @@ func (c *pulseConn) send(p []byte) (int, error) {
 	return n + more, err
 }
 
-// play sends sound to a stream, header and sound in one piece; it takes the place of so
-// many octets of what was sent last. One goroutine at a time plays.
-func (c *pulseConn) play(index uint32, pcm []byte, replaces int) error {
+var zeros [pulseHeader - 8]byte // where in the stream: at its end
+
+// play sends sound to a stream, header and sound in one piece. One goroutine at a time
+// plays.
+func (c *pulseConn) play(index uint32, pcm []byte) error {
 	c.sound = binary.BigEndian.AppendUint32(c.sound[:0], uint32(len(pcm)))
 	c.sound = binary.BigEndian.AppendUint32(c.sound, index)
-	c.sound = binary.BigEndian.AppendUint64(c.sound, uint64(-replaces)) // from the end of the stream on
-	c.sound = binary.BigEndian.AppendUint32(c.sound, 0)                 // which is what this says
+	c.sound = append(c.sound, zeros[:]...)
 	c.sound = append(c.sound, pcm...)
 	_, err := c.send(c.sound)
 	return err
