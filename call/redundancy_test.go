@@ -235,6 +235,7 @@ func TestRedundancySize(t *testing.T) {
 		sizes := map[int]bool{}
 		for i := range 20 {
 			a.muted.Store(i >= 10)
+			a.held.Store(i >= 15)
 			p, err := a.pack(time.Now(), loud)
 			if err != nil {
 				t.Fatal(err)

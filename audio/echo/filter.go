@@ -1,6 +1,9 @@
 package echo
 
-import "securecall/audio/fft"
+import (
+	"securecall/audio"
+	"securecall/audio/fft"
+)
 
 // A filter is the adaptive model of the room: what of the far end's sound comes
 // back into the microphone.
@@ -34,7 +37,7 @@ type filter struct {
 
 const (
 	// Block is how many samples are worked on at a time: 10 ms.
-	Block = 80
+	Block = audio.SampleRate / 100
 	// Bins of a block's spectrum.
 	Bins = Block + 1
 	// Partitions of Block samples are the tail of the room: 130 ms.

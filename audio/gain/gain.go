@@ -12,11 +12,15 @@
 // microphone, who share one gain.
 package gain
 
-import "math"
+import (
+	"math"
+
+	"securecall/audio"
+)
 
 const (
 	// Block is how many samples are worked on at a time: 10 ms.
-	Block = 80
+	Block = audio.SampleRate / 100
 
 	target   = -26.0 // dB of full scale, the active level of speech
 	mostUp   = 20.0  // dB

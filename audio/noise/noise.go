@@ -22,13 +22,14 @@ package noise
 import (
 	"math"
 
+	"securecall/audio"
 	"securecall/audio/fft"
 	"securecall/audio/shape"
 )
 
 const (
 	// Block is how many samples are worked on at a time: 10 ms.
-	Block = 80
+	Block = audio.SampleRate / 100
 
 	span = 256 // samples that are looked at: 32 ms
 	bins = span/2 + 1

@@ -33,9 +33,6 @@ func FuzzBuffer(f *testing.F) {
 			for range in[3] >> 2 & 3 {
 				l.b.Pop(now, out)
 			}
-			if in[3] == 255 {
-				l.b.Reset()
-			}
 			// Up to a quarter of a second, now and then backwards or by hours.
 			switch {
 			case in[0] == 17:

@@ -126,13 +126,6 @@ func New(c Config) *Buffer {
 	return b
 }
 
-// Reset makes the buffer ready for another stream (a new SSRC). The counters
-// go on.
-func (b *Buffer) Reset() {
-	*b = Buffer{frame: b.frame, min: b.min, max: b.max, stats: b.stats, popped: b.popped, conceal: b.conceal}
-	b.arrivals.frame = b.frame
-}
-
 // next is the timestamp of what is played next.
 func (b *Buffer) next() uint32 { return b.clock - uint32(b.delay) }
 

@@ -11,6 +11,7 @@ import sys
 
 LSD, DELAY, CPU = 6, 8, 12  # columns of the kit's results
 OURS = "securecall"
+SEEDS = 5  # for a median
 
 
 def number(cell):
@@ -51,6 +52,8 @@ def main():
         for name, value in zip(("delay", "lsd", "cpu"), values.get(OURS, [None] * 3)):
             if value is None:
                 behind.append(f"{c}: no {name} of ours")
+        if len(rows[c, OURS]) < 2 * SEEDS:
+            behind.append(f"{c}: of fewer than {SEEDS} seeds")
         if len({len(rows[c, p]) for p in clients}) > 1:
             behind.append(f"{c}: not as many calls of each")
         for p in clients:
