@@ -29,6 +29,8 @@ const (
 	steady = 16
 	// loud is what is louder than the noise of a room, -40 dBFS: perhaps words.
 	loud = 1 << 15 / 100
+	// silence is how long nobody has spoken who pauses for more than a breath.
+	silence = 2 * time.Second
 	// worthwhile is how much of it is worth a gap in the sound: 4 ms.
 	worthwhile = audio.SampleRate / 250
 	// blend is over how much of it what comes after a gap is blended in: 5 ms.
@@ -57,7 +59,7 @@ type capture struct {
 	spare  int       // but for so many samples
 	least  int       // of buf, what waited before each of the last deliveries
 	seen   int       // deliveries since least was begun
-	words  bool      // there may have been
+	loudAt time.Time // when there may have been words last
 
 	more   chan struct{} // capacity 1: something was pushed
 	timer  *time.Timer
@@ -91,7 +93,9 @@ func (c *capture) push(raw []byte) {
 	c.keep(len(c.buf) - len(raw)/2)
 	for ; len(raw) >= 2; raw = raw[2:] {
 		sample := int16(binary.LittleEndian.Uint16(raw))
-		c.words = c.words || sample >= loud || sample <= -loud
+		if sample >= loud || sample <= -loud {
+			c.loudAt = now
+		}
 		c.buf[c.n] = sample
 		c.n++
 	}
@@ -108,7 +112,7 @@ func (c *capture) push(raw []byte) {
 func (c *capture) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n, c.seen, c.began, c.words = 0, 0, time.Time{}, false
+	c.n, c.seen, c.began, c.loudAt = 0, 0, time.Time{}, time.Time{}
 	c.after, c.spare = time.Now(), 0
 }
 
@@ -183,10 +187,11 @@ func (c *capture) drop(samples int) {
 
 // late is what has waited before each of the last deliveries, since it did not
 // fill a frame: where a device's first piece was a short one, all sound would be heard
-// that much later for ever. It is asked before each. In the midst of words that delay is the
-// lesser evil.
+// that much later for ever. It is asked before each. As long as somebody speaks that delay
+// is the lesser evil.
 func (c *capture) late(now time.Time) (samples int) {
-	if c.words && now.Sub(c.began) > time.Second {
+	if now.Sub(c.began) > time.Second && now.Sub(c.loudAt) < silence {
+		c.seen = 0
 		return 0
 	}
 	if c.seen == 0 || c.n < c.least {

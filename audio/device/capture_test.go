@@ -69,33 +69,40 @@ func TestCaptureCatchesUp(t *testing.T) {
 	}
 }
 
-// A piece that comes to wait for the next delivery is left out as long as nobody has said
-// anything; once somebody has, only in the first second of sound.
+// A piece that comes to wait for the next delivery is left out where nobody speaks; else
+// only in the first second of sound.
 func TestCaptureDoesNotJumpInMidWord(t *testing.T) {
 	const odd = audio.FrameSamples - 60 // samples; what fills no frame
 	for _, c := range []struct {
 		name   string
 		before int // frames before the odd piece
+		spoken int // frames with words
 		sample int16
 		want   int // samples that wait
 	}{
-		{"a quiet room", 100, loud - 1, 0},
-		{"words", 100, loud, odd},
-		{"words, below zero", 100, -loud, odd},
-		{"words in the first second", 10, loud, 0},
+		{"a quiet room", 100, 600, loud - 1, 0},
+		{"words", 100, 600, loud, odd},
+		{"words, below zero", 100, 600, -loud, odd},
+		{"words in the first second", 10, 600, loud, 0},
+		{"a breath", 100, 550, loud, odd},
+		{"words that are over", 100, 400, loud, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			m := newCapture("default")
 			f := make(audio.Frame, audio.FrameSamples)
+			said := c.sample
 			deliver := func(n int) {
 				pcm := make([]int16, n)
 				for i := range pcm {
-					pcm[i] = c.sample
+					pcm[i] = said
 				}
 				m.push(littleEndian(pcm))
 			}
 			m.forget()
-			for i := range c.before + 500 {
+			for i := range 600 {
+				if i == c.spoken {
+					said = 0
+				}
 				time.Sleep(audio.FrameDuration)
 				deliver(audio.FrameSamples)
 				if i == c.before {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jfreymuth/pulse/proto"
@@ -34,7 +35,7 @@ const (
 	mostLent = 2                      // frames that a server gets unasked
 	settling = 50                     // frames, in which a stream that was just opened may run dry
 	settled  = settling + 10          // after which it has heard that it is to go on then
-	inFront  = 16                     // octets, 1 ms, of silence that it gets then
+	inFront  = 16                     // octets, 1 ms, that it gets then besides
 	often    = 3                      // times, since each may: other programs, a machine that was asleep
 )
 
@@ -120,7 +121,8 @@ type pulseSink struct {
 	raw    []byte
 	wrote  time.Time // when WriteFrame returned last
 
-	alarm alarm
+	alarm  alarm
+	goesOn atomic.Bool // the server does, when it runs dry
 
 	mu      sync.Mutex
 	room    int           // octets that the server has asked for
@@ -247,7 +249,11 @@ func (s *pulseSink) WriteFrame(f audio.Frame) error {
 	case settling:
 		go s.keepTime()
 	case settled:
-		s.raw = slices.Insert(s.raw, 0, make([]byte, inFront)...)
+		if s.goesOn.Load() {
+			for range inFront / 2 { // no step, which would click
+				s.raw = slices.Insert(s.raw, 0, s.raw[:2]...)
+			}
+		}
 	}
 	if err := s.conn.play(s.index, s.raw); err != nil {
 		s.end.lose(err)
@@ -297,7 +303,8 @@ func (s *pulseSink) keepTime() {
 		BufferMinimumRequest:  least,
 		AdjustLatency:         true,
 	}
-	_ = s.conn.client.Request(&request, &proto.SetPlaybackStreamBufferAttrReply{})
+	err := s.conn.client.Request(&request, &proto.SetPlaybackStreamBufferAttrReply{})
+	s.goesOn.Store(err == nil)
 }
 
 // skip makes up with silence for what a server asks for that has been away: whoever

@@ -19,6 +19,7 @@ func TestPulseSinkIsJustInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sent := newTestSink()
 		defer s.Close()
+		s.goesOn.Store(true)
 		s.wanted(2 * audio.FrameSamples)
 		f := make(audio.Frame, audio.FrameSamples)
 		const dryAt = settling + 5
@@ -131,7 +132,22 @@ func TestPulseSinkLeavesALargerBuffer(t *testing.T) {
 			if err := s.WriteFrame(make(audio.Frame, audio.FrameSamples)); err != nil {
 				t.Fatal(err)
 			}
-			asked := bytes.Contains(sent(), binary.BigEndian.AppendUint32([]byte{'L'}, proto.OpSetPlaybackStreamBufferAttr))
+			s.goesOn.Store(true)
+			for s.played < settled {
+				s.wanted(s.octets)
+				if err := s.WriteFrame(make(audio.Frame, audio.FrameSamples)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all := sent()
+			want := (settled - settling + 1) * s.octets
+			if c.asks {
+				want += inFront
+			}
+			if got := sound(all); got != want {
+				t.Errorf("%+v: the server got %d octets of sound, not %d", c, got, want)
+			}
+			asked := bytes.Contains(all, binary.BigEndian.AppendUint32([]byte{'L'}, proto.OpSetPlaybackStreamBufferAttr))
 			if asked != c.asks {
 				t.Errorf("%+v: asked: %v", c, asked)
 			}

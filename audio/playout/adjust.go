@@ -51,6 +51,9 @@ func (b *Buffer) reshape(f audio.Frame) bool {
 	if b.arrivals.n > 0 {
 		grow, shrink = b.arrivals.grow-b.delay, b.delay-b.arrivals.shrink
 	}
+	if a.growing && grow <= 0 {
+		b.arrivals.regret = 0 // that was paid for
+	}
 	if a.growing = grow > 0; a.growing {
 		a.calm, a.wanted, a.shrinking = 0, 0, false
 		return b.longer(f, grow)

@@ -158,14 +158,39 @@ func TestFewLatePacketsMoveNothing(t *testing.T) {
 // not stop short of the next, where it would have moved for nothing.
 func TestNoMoveStopsHalfWay(t *testing.T) {
 	t.Parallel()
+	some := false
 	for phase := 1.0; phase < 20; phase++ {
 		l := newLine(1)
 		l.phase = ms(phase)
 		before := l.run(5 * time.Second)
+		l.begin = l.begin.Add(5 * time.Second)
 		l.copies = 1
 		after := l.run(10 * time.Second)
-		if moved := after.Delay - before.Delay; moved%frame > ms(2.5) && moved%frame < frame-ms(0.5) {
+		moved := (after.Delay - before.Delay).Abs()
+		some = some || moved > frame/2
+		if moved%frame > ms(2.5) && moved%frame < frame-ms(0.5) {
 			t.Errorf("phase %v ms: the delay has moved by %v", phase, moved)
 		}
+	}
+	if !some {
+		t.Error("nothing has moved")
+	}
+}
+
+// What was paid for is paid for: a delay that has grown, and shrunk again when there was
+// no reason any more, does not grow for the next few late packets.
+func TestRegretEnds(t *testing.T) {
+	t.Parallel()
+	l := newLine(1)
+	l.path = func(sent time.Duration) (time.Duration, bool) {
+		often := sent < 90*time.Second && sent%(4*time.Second) < frame
+		few := sent >= 210*time.Second && sent < 218*time.Second && sent%(4*time.Second) < frame
+		if often || few {
+			return ms(20), false
+		}
+		return 0, false
+	}
+	if s := l.run(4 * time.Minute); s.Stretched > ms(23) || s.Shrunk < ms(17) || s.Delay > ms(8) {
+		t.Errorf("%+v", s)
 	}
 }

@@ -162,23 +162,28 @@ func (a *arrivals) weigh(low, high, held int, moving bool) {
 		late *= 4 // delay costs nothing yet; but one packet that was very late says little
 	}
 	best := cheapest(&top, late, ceiling)
-	if a.silent || moving {
-		a.regret = 0
-		held = math.MinInt32 // not to be kept
-	} else if best > held && !a.worthIt(price(&top, held, late, ceiling)-price(&top, best, late, ceiling)) {
+	if moving {
+		held = a.grow // to where it is on its way, and not to stop before
+		best = max(best, held)
+	}
+	if best > held && !a.silent && !a.worthIt(price(&top, held, late, ceiling)-price(&top, best, late, ceiling)) {
 		best = held
 	}
 	a.grow = a.clamp(max(a.short, best), low, held, ceiling)
 	// Where one packet less in time decides, the delay would go to and fro. So
 	// it shrinks only where that costs half of what would make it grow.
-	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low+min(low/8, doubt), held, ceiling)
+	// And what copies had to spare before the first word is not taken from them later.
+	if low > 0 {
+		low += inGoodTime - inTime + min(low/8, doubt)
+	}
+	a.shrink = a.clamp(max(a.grow, cheapest(&top, 2*late, ceiling)), low, held, ceiling)
 }
 
 // worthIt tells whether gain, of delay and late packets in the last 20 s, is reason
 // enough to move in mid-speech.
 func (a *arrivals) worthIt(gain int) bool {
 	now := a.times[a.index(a.n-1)]
-	a.regret += time.Duration(gain) * min(now-a.weighed, time.Second)
+	a.regret += time.Duration(max(0, gain)) * min(now-a.weighed, time.Second)
 	a.weighed = now
 	return max(gain, int(a.regret/longest)) >= moveWorth
 }

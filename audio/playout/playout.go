@@ -242,6 +242,7 @@ func (b *Buffer) start(now time.Time, timestamp uint32) {
 	}
 	b.begun, b.fresh, b.returning = true, true, catching
 	b.clock, b.delay, b.waiting, b.unweighed = timestamp, 0, 0, leisure
+	b.adjust.growing = false
 	b.ring.clear(timestamp - past)
 	b.arrivals.clear()
 }

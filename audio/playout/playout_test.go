@@ -275,7 +275,9 @@ func TestTimestampsLeap(t *testing.T) {
 }
 
 // Issue 4: a sender's clock off by 200 ppm for an hour: no growing delay, no
-// drop-outs. Ten times that for six minutes is as far.
+// drop-outs. Ten times that for six minutes is as far; with jitter five times, and three
+// where the sender is the slower one, since each frame of its drift is waited for only once
+// enough packets were late for it.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

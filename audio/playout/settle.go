@@ -125,8 +125,9 @@ func (b *Buffer) wait() {
 	case more <= 0:
 	case !b.sounding:
 		b.delay += more
-	default:
+	case b.gap > 0:
 		b.delay += min(b.gap, more)
+		b.arrivals.regret = 0
 	}
 }
 
@@ -149,5 +150,6 @@ func (b *Buffer) follow() {
 		b.delay -= min(hole, by)
 	}
 	b.arrivals.rebase(slowest, by)
+	b.adjust.growing = false // to where all was slower
 	b.arrivals.weigh(b.low(), b.max, b.delay, b.adjust.growing)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -219,6 +220,14 @@ func (p *Path) addRemote(d Description) {
 		p.remote.Candidates = append(p.remote.Candidates, c)
 		_ = p.agent.AddRemoteCandidate(candidate)
 	}
+	h := &heardOf{since: time.Now()}
+	if old := p.heardOf.Load(); old != nil {
+		h.since = old.since
+	}
+	for _, c := range p.remote.Candidates {
+		h.addrs = append(h.addrs, c.Addr)
+	}
+	p.heardOf.Store(h)
 }
 
 func (p *Path) onLoopback() bool {
@@ -317,16 +326,22 @@ func (p *Path) signed(answer []byte) bool {
 // unheard tells whether a check comes from a relay of the peer's that we have not
 // heard of. The agent would take that address for a hole in a NAT, a better way than
 // the direct one that opens at the same time. The check is repeated, and the relay's
-// name is on its way.
+// name is on its way; if it is not, the check counts once relayed pairs do. Whoever
+// sends us packets can have this asked, so it takes no lock.
 func (p *Path) unheard(request []byte, from netip.AddrPort) bool {
 	var m stun.Message
 	var priority ice.PriorityAttr
 	if stun.Decode(request, &m) != nil || priority.GetFrom(&m) != nil || priority>>8&notRelay != 0 {
 		return false
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.remote == nil || !p.remote.has(from)
+	h := p.heardOf.Load()
+	return h == nil || time.Since(h.since) < relayWait && !slices.Contains(h.addrs, from)
+}
+
+// heardOf is what Candidates a session has of the peer's.
+type heardOf struct {
+	since time.Time // the session began
+	addrs []netip.AddrPort
 }
 
 // state is called by the agent, in order, for each change of its state.

@@ -122,15 +122,16 @@ type Path struct {
 	admitting sync.Mutex               // held to replace admitted
 	admitted  atomic.Pointer[admitted] // addresses that media is taken from
 
-	key atomic.Pointer[stun.MessageIntegrity] // the peer's of this session; nil: none yet
+	key     atomic.Pointer[stun.MessageIntegrity] // the peer's of this session; nil: none yet
+	heardOf atomic.Pointer[heardOf]               // the same
 
 	life    context.Context // ended by Close
 	end     func()
 	closing sync.Once
 	workers sync.WaitGroup // all goroutines of ours
 
-	// The agent's own goroutine never takes mu, which is held while it is waited
-	// for.
+	// Neither the agent's own goroutine nor the reader takes mu, which is held while
+	// the agent is waited for.
 	mu      sync.Mutex
 	local   Description
 	remote  *Description         // of this session; nil: none yet
@@ -213,6 +214,7 @@ func (p *Path) newSession() error {
 		}
 	}
 	p.local, p.remote, p.failed = d, nil, false
+	p.heardOf.Store(nil)
 	p.views = make(map[string]localView)
 	return nil
 }
