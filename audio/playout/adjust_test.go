@@ -177,6 +177,21 @@ func TestNoMoveStopsHalfWay(t *testing.T) {
 	}
 }
 
+// Before the first word the delay is in whole frames, with room for copies; once there are
+// words, one that has come to lack some of that does.
+func TestWhatIsHeldDoesOnlyInSpeech(t *testing.T) {
+	for silent, want := range map[bool]int{true: 2 * audio.FrameSamples, false: 280} {
+		a := arrivals{frame: audio.FrameSamples}
+		for n := range 100 {
+			a.add(audio.Duration(n*a.frame), 0, 0, silent)
+		}
+		a.weigh(224, 4000, 280, false)
+		if a.grow != want {
+			t.Errorf("nothing was said: %v: the delay is to be %d", silent, a.grow)
+		}
+	}
+}
+
 // What was paid for is paid for: a delay that has grown, and shrunk again when there was
 // no reason any more, does not grow for the next few late packets.
 func TestRegretEnds(t *testing.T) {

@@ -197,7 +197,7 @@ func (a *arrivals) clamp(delay, low, held, ceiling int) int {
 	if more := a.mean + low - floor; low > 0 && more > 0 {
 		floor += (more + a.frame - 1) / a.frame * a.frame
 	}
-	if held < floor && held >= a.mean+low-a.frame/2 {
+	if !a.silent && held < floor && held >= a.mean+low-a.frame/2 {
 		floor = held
 	}
 	return min(ceiling, max(floor, delay))
