@@ -27,7 +27,7 @@ func TestFirstScreen(t *testing.T) {
 	readme := textOf(t, "README.md")
 	first := strings.Join(strings.SplitAfter(readme, "\n")[:screenful], "")
 	bobTypes, aliceTypes := typedBy(t, first, "bob"), typedBy(t, first, "alice")
-	for _, key := range []string{"a answers", "press v", "q hangs up"} {
+	for _, key := range []string{"presses a", "press v", "q hangs up"} {
 		if !strings.Contains(first, key) {
 			t.Errorf("the first %d lines of README.md do not say %q", screenful, key)
 		}
