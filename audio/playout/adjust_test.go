@@ -192,20 +192,45 @@ func TestWhatIsHeldDoesOnlyInSpeech(t *testing.T) {
 	}
 }
 
+// What copies had to spare before the first word is not taken from them after a minute.
+func TestRoomForCopiesStays(t *testing.T) {
+	t.Parallel()
+	for phase := 1.0; phase < 20; phase += 0.5 {
+		l := newLine(1)
+		l.phase, l.copies = ms(phase), 1
+		before := l.quietly()
+		if after := l.run(100 * time.Second); after.Shrunk != before.Shrunk || after.Stretched != before.Stretched {
+			t.Errorf("phase %v ms: %+v", phase, after)
+		}
+	}
+}
+
+// To stay is never worth more than nothing: what it costs later counts from the first.
+func TestNoDebtOfRegret(t *testing.T) {
+	a := arrivals{frame: audio.FrameSamples}
+	for n := range 100 {
+		a.add(audio.Duration(n*a.frame), 0, 0, false)
+		a.worthIt(-moveWorth)
+	}
+	if a.regret != 0 {
+		t.Errorf("%v", a.regret)
+	}
+}
+
 // What was paid for is paid for: a delay that has grown, and shrunk again when there was
 // no reason any more, does not grow for the next few late packets.
 func TestRegretEnds(t *testing.T) {
 	t.Parallel()
 	l := newLine(1)
 	l.path = func(sent time.Duration) (time.Duration, bool) {
-		often := sent < 90*time.Second && sent%(4*time.Second) < frame
-		few := sent >= 210*time.Second && sent < 218*time.Second && sent%(4*time.Second) < frame
+		often := sent > 5*time.Second && sent < 100*time.Second && sent%(4*time.Second) < frame
+		few := sent >= 230*time.Second && sent < 238*time.Second && sent%(4*time.Second) < frame
 		if often || few {
 			return ms(20), false
 		}
 		return 0, false
 	}
-	if s := l.run(4 * time.Minute); s.Stretched > ms(23) || s.Shrunk < ms(17) || s.Delay > ms(8) {
+	if s := l.run(250 * time.Second); s.Stretched > ms(23) || s.Shrunk < ms(17) || s.Delay > ms(8) {
 		t.Errorf("%+v", s)
 	}
 }

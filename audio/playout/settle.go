@@ -151,5 +151,5 @@ func (b *Buffer) follow() {
 	}
 	b.arrivals.rebase(slowest, by)
 	b.adjust.growing = false // to where all was slower
-	b.arrivals.weigh(b.low(), b.max, b.delay, b.adjust.growing)
+	b.arrivals.weigh(b.low(), b.max, b.delay, false)
 }
