@@ -90,8 +90,17 @@ func TestScripts(t *testing.T) {
 			"start": start, "between": middle, "peer": peer, "code": code, "via": via, "await": await, "close": closeStdout, "send": send, "ends": ends,
 			"exits": exits, "say": say, "heard": heard, "places": places, "certificate": certificate, "taken": taken, "chatterbox": chatterbox,
 		},
+		Condition:     conditions,
 		UpdateScripts: *update,
 	})
+}
+
+// conditions are those of [readonly]: a folder can be made so that nobody writes there.
+func conditions(name string) (bool, error) {
+	if name != "readonly" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	return os.Geteuid() != 0 || exec.Command("unshare", "--mount", "true").Run() == nil, nil
 }
 
 // running is the key of a script's processes by name.
@@ -359,9 +368,13 @@ func say(ts *testscript.TestScript, _ bool, args []string) {
 
 // heard checks that nearly every loud frame of what was said is there, octet
 // for octet as G.711 gives it. A machine too busy to be on time may lose one
-// in ten.
+// in ten. FILE:left and FILE:right are the channels of a recording.
 func heard(ts *testscript.TestScript, _ bool, args []string) {
-	got, said := ts.ReadFile(args[0]), ts.ReadFile(args[1])[44:]
+	file, channel, _ := strings.Cut(args[0], ":")
+	got, said := ts.ReadFile(file), ts.ReadFile(args[1])[44:]
+	if channel != "" {
+		got = oneOf(got[44:], channel == "right")
+	}
 	var loud, found int
 	var octets [audio.FrameSamples]byte
 	frame := make(audio.Frame, audio.FrameSamples)
@@ -387,6 +400,19 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%d of %d frames were heard", found, loud)
 	}
 	ts.Logf("%d of %d frames were heard", found, loud)
+}
+
+// oneOf is one channel of stereo samples.
+func oneOf(stereo string, right bool) string {
+	var b strings.Builder
+	at := 0
+	if right {
+		at = 2
+	}
+	for ; len(stereo) >= 4; stereo = stereo[4:] {
+		b.WriteString(stereo[at : at+2])
+	}
+	return b.String()
 }
 
 // places sets variables to addresses whose ports were free just now.

@@ -306,6 +306,17 @@ func TestPlainRingsNoBell(t *testing.T) {
 	}
 }
 
+// A signal that ends Go programs with a list of their goroutines leaves the terminal as it was,
+// too.
+func TestTerminalRestoredBeforeQuit(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	bob.sees(`waiting for a call`)
+	_ = bob.cmd.Process.Signal(syscall.SIGQUIT)
+	bob.sees(`SIGQUIT: quit`)
+	bob.leaves(2)
+}
+
 // However it ends, the terminal is as it was.
 func TestTerminalRestored(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/rtcp"
+
 	"securecall/audio"
 	"securecall/audio/red"
 	"securecall/nat/memnet"
@@ -317,10 +319,53 @@ func TestRedundancyInACall(t *testing.T) {
 			if plain != (largest < 300) {
 				t.Errorf("plain peer: %v; the largest packet of Alice has %d octets", plain, largest)
 			}
+			if told := a.Stats.PeerLoss; told < 5 || told > 20 {
+				t.Errorf("plain peer: %v; of 10 %% of losses there Alice is told %.1f %%", plain, told)
+			}
 			if b, _ := find[Ended](&w.bob); !plain && (b.Stats.Playout.Recovered == 0 || b.Stats.Loss < 5) {
 				t.Errorf("%+v %+v", a.Stats, b.Stats)
 			}
 		})
+	}
+}
+
+// What is lost is told every second, whether anything is or not: the sender has nothing else
+// to go by.
+func TestLossesAreToldEverySecond(t *testing.T) {
+	const seconds = 20
+	now := time.Now()
+	c, peer := secureCore(t, now)
+	c.begin(now, false)
+	c.spoke = true
+	told := map[uint32]time.Time{} // by the number of the message
+	last := now
+	for range seconds * 100 {
+		now = now.Add(10 * time.Millisecond)
+		c.media.hears(now)
+		c.packets = c.packets[:0]
+		c.Tick(now)
+		for _, p := range opened(t, peer, c.packets) {
+			app, is := p.(*rtcp.ApplicationDefined)
+			if !is {
+				continue
+			}
+			d, err := parseAppData(app.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range d.messages {
+				if _, known := told[m.number]; m.word != wordLosses || known {
+					continue
+				}
+				if quiet := now.Sub(last); quiet > 1100*time.Millisecond {
+					t.Errorf("nothing is told for %v", quiet)
+				}
+				told[m.number], last = now, now
+			}
+		}
+	}
+	if len(told) < seconds-1 || len(told) > seconds {
+		t.Errorf("told %d times in %d s", len(told), seconds)
 	}
 }
 

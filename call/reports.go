@@ -31,7 +31,7 @@ func (c *core) sendRTCP(now time.Time, bye bool, more ...rtcp.Packet) {
 	var packets []rtcp.Packet
 	if sent := m.sent.Load(); sent > 0 {
 		packets = append(packets, &rtcp.SenderReport{
-			SSRC: c.ssrc, NTPTime: ntpTime(now), RTPTime: m.rtpTime(now),
+			SSRC: c.ssrc, NTPTime: m.ntp(now), RTPTime: m.rtpTime(now),
 			PacketCount: uint32(sent), OctetCount: uint32(m.octets.Load()), Reports: blocks,
 		})
 	} else {
@@ -248,6 +248,11 @@ func (c *core) hearLosses(now time.Time, body []byte) {
 		return
 	}
 	c.media.scheme.Store(c.copies.hear(now, r).pack())
+	if c.copies.expected > 0 {
+		// Each packet of RTCP begins a new interval, and between two securecalls there are two
+		// a second: their fraction lost is of a few packets, or of none.
+		c.peerLoss = 100 * c.copies.lost / c.copies.expected
+	}
 }
 
 // remoteBye: the other side has left.
@@ -270,7 +275,9 @@ func (c *core) takeReports(now time.Time, blocks []rtcp.ReceptionReport) {
 		if r.SSRC != c.ssrc {
 			continue
 		}
-		c.peerLoss = float64(r.FractionLost) * 100 / 256
+		if c.copies.expected == 0 { // else see hearLosses
+			c.peerLoss = float64(r.FractionLost) * 100 / 256
+		}
 		c.peerJitter = time.Duration(r.Jitter) * time.Second / audio.SampleRate
 		c.takeRoundTrip(now, r.LastSenderReport, r.Delay)
 	}
@@ -283,7 +290,7 @@ func (c *core) takeRoundTrip(now time.Time, last, delay uint32) {
 	if last == 0 {
 		return
 	}
-	if rtt := middle(ntpTime(now)) - last - delay; int32(rtt) >= 0 {
+	if rtt := middle(c.media.ntp(now)) - last - delay; int32(rtt) >= 0 {
 		c.rtt = time.Duration(rtt) * time.Second / 65536
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/pion/rtcp"
 
@@ -71,21 +72,79 @@ func FuzzReceiveRTCP(f *testing.F) {
 	})
 }
 
-// A wall clock that is set forward by an hour loses nobody.
+// set is t on a wall clock that was set forward by an hour in the meantime, while the monotonic
+// one went on: package time has no such thing for tests, and keeps the seconds of the wall from
+// bit 30 of its first word on.
+func set(t *testing.T, now time.Time) time.Time {
+	t.Helper()
+	later := now
+	*(*uint64)(unsafe.Pointer(&later)) += 3600 << 30
+	if later.Sub(now) != 0 || later.Unix()-now.Unix() != 3600 {
+		t.Fatalf("package time keeps its clocks in another way: %v, %v", now, later)
+	}
+	return later
+}
+
+// opened is what the packets of RTCP that were sent hold.
+func opened(t *testing.T, peer *media, sent []outgoing) (all []rtcp.Packet) {
+	t.Helper()
+	for _, o := range sent {
+		plain, err := peer.srtp.OpenRTCP(nil, o.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, err := unmarshal(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, packets...)
+	}
+	return all
+}
+
+// A wall clock that is set forward by an hour loses nobody, and no round trip takes an hour.
 func TestClockThatJumps(t *testing.T) {
 	now := time.Now()
-	c, _ := secureCore(t, now)
+	c, peer := secureCore(t, now)
 	c.media.begun = now
 	c.begin(now, false)
-	c.media.hears(now.Add(20 * time.Second))
+	c.media.hears(set(t, now.Add(20*time.Second)))
 	if got := c.media.lastHeard().Sub(now); got != 20*time.Second {
 		t.Errorf("heard after %v", got)
 	}
-	c.Tick(now.Add(45 * time.Second))
+	c.takeRoundTrip(set(t, now.Add(20*time.Second)), middle(c.media.ntp(now.Add(19*time.Second))), 65536*9/10)
+	if ms := c.rtt.Milliseconds(); ms < 99 || ms > 100 {
+		t.Errorf("a round trip of %v, want 100 ms", c.rtt)
+	}
+	// What we tell the peer goes by the same clock.
+	c.media.sent.Store(1)
+	c.packets = nil
+	c.sendRTCP(set(t, now.Add(20*time.Second)), false)
+	c.media.sent.Store(0)
+	c.sendReport(set(t, now.Add(20*time.Second)))
+	want, times := c.media.ntp(now.Add(20*time.Second)), 0
+	for _, p := range opened(t, peer, c.packets) {
+		var told uint64
+		switch p := p.(type) {
+		case *rtcp.SenderReport:
+			told = p.NTPTime
+		case *rtcp.ExtendedReport:
+			told = p.Reports[0].(*rtcp.ReceiverReferenceTimeReportBlock).NTPTimestamp
+		default:
+			continue
+		}
+		if times++; told != want {
+			t.Errorf("%T tells a time that is %d s off", p, int64(told>>32)-int64(want>>32))
+		}
+	}
+	if times != 2 {
+		t.Errorf("%d packets tell a time", times)
+	}
+	c.Tick(set(t, now.Add(45*time.Second)))
 	if c.phase != talking {
 		t.Errorf("25 s after the last packet: phase %d", c.phase)
 	}
-	c.Tick(now.Add(51 * time.Second))
+	c.Tick(set(t, now.Add(51*time.Second)))
 	if c.phase != leaving || c.result.Reason != ReasonLost {
 		t.Errorf("31 s after the last packet: phase %d, %v", c.phase, c.result.Reason)
 	}

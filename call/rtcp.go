@@ -45,6 +45,11 @@ func ntpTime(t time.Time) uint64 {
 	return ns/1e9<<32 | (ns%1e9)<<32/1e9
 }
 
+// ntp is the time of now by a clock that nobody sets: that of the wall when the media began,
+// and what has passed since. A wall clock that is set in mid-call would make a round trip of
+// hours, here or at the peer.
+func (m *media) ntp(now time.Time) uint64 { return ntpTime(m.begun.Add(now.Sub(m.begun))) }
+
 // middle is the middle 32 bits of an NTP timestamp, in 1/65536 s.
 func middle(ntp uint64) uint32 { return uint32(ntp >> 16) }
 

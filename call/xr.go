@@ -64,9 +64,9 @@ func (s *Stats) losses() quality.Losses {
 func (c *core) sendReport(now time.Time) {
 	xr := &rtcp.ExtendedReport{SenderSSRC: c.ssrc}
 	if c.media.sent.Load() == 0 {
-		xr.Reports = append(xr.Reports, &rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: ntpTime(now)})
+		xr.Reports = append(xr.Reports, &rtcp.ReceiverReferenceTimeReportBlock{NTPTimestamp: c.media.ntp(now)})
 	}
-	if !c.sawReference.IsZero() {
+	if !c.sawReference.IsZero() && now.Sub(c.sawReference) < oldReference {
 		xr.Reports = append(xr.Reports, &rtcp.DLRRReportBlock{Reports: []rtcp.DLRRReport{{
 			SSRC: c.peerSSRC, LastRR: c.referenceNTP, DLRR: since(c.sawReference, now),
 		}}})
@@ -82,6 +82,9 @@ func (c *core) sendReport(now time.Time) {
 }
 
 const (
+	// oldReference is when a reference time has told what it can: reports would have brought
+	// another, and clocks that differ, or one that slept, make the old one worse and worse.
+	oldReference = 30 * time.Second
 	// unavailable is the value of levels and scores that are not known (RFC
 	// 3611, Sections 4.7.4 and 4.7.5).
 	unavailable = 127
@@ -144,8 +147,10 @@ func wireMillis(d time.Duration) uint16 {
 	return uint16(min(max(d.Round(time.Millisecond).Milliseconds(), 0), math.MaxUint16))
 }
 
-// since is the time from a moment to now, in 1/65536 s.
-func since(then, now time.Time) uint32 { return uint32(now.Sub(then) * 65536 / time.Second) }
+// since is the time from a moment to now, in 1/65536 s, of which 18 hours can be told.
+func since(then, now time.Time) uint32 {
+	return uint32(min(now.Sub(then), 18*time.Hour) * 65536 / time.Second)
+}
 
 // parseExtended reads the blocks of one RTCP packet that we know and that have
 // their proper length, and passes over the others: whoever sends them means
@@ -193,6 +198,9 @@ func (c *core) takeExtended(now time.Time, xr *rtcp.ExtendedReport) {
 		case *rtcp.ReceiverReferenceTimeReportBlock:
 			c.sawReference, c.referenceNTP = now, middle(b.NTPTimestamp)
 		case *rtcp.DLRRReportBlock:
+			if c.media.sent.Load() > 0 {
+				continue // reports say it, and of a later moment
+			}
 			for _, r := range b.Reports {
 				if r.SSRC == c.ssrc {
 					c.takeRoundTrip(now, r.LastRR, r.DLRR)

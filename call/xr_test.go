@@ -153,7 +153,7 @@ func FuzzExtendedReport(f *testing.F) {
 		if len(xr.Reports) > len(b)/4 {
 			t.Fatalf("%d blocks of %d octets", len(xr.Reports), len(b))
 		}
-		c := core{ssrc: 1, peerSSRC: xr.SenderSSRC}
+		c := core{ssrc: 1, peerSSRC: xr.SenderSSRC, media: &media{begun: now}}
 		c.takeExtended(now, xr)
 		if p := c.peer; !(p.MOS >= 0 && p.MOS <= 5) || p.Lost < 0 || p.Lost > 100 || p.EchoLoss < 0 || c.rtt < 0 {
 			t.Errorf("%+v", c.peer)

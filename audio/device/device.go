@@ -74,6 +74,9 @@ type Options struct {
 	// Frame is how many samples each frame will have that is read or written, and
 	// so what a device is asked for at once; audio.FrameSamples if zero, and at most.
 	Frame int
+	// Stderr makes what one program of exec: may write its errors to, closed when it has
+	// ended. nil: they go where ours go.
+	Stderr func() io.WriteCloser
 }
 
 func (o Options) frame() int {

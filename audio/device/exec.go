@@ -15,6 +15,9 @@ import (
 // notice is how long a program has to end after it was asked to.
 const notice = time.Second
 
+// trailing is how long what it has left running may still write to its errors.
+const trailing = 100 * time.Millisecond
+
 // A program is at the other end of a pipe. It has its own process group, so
 // that whatever it started ends with it, and Ctrl-C does not reach it.
 type program struct {
@@ -26,7 +29,7 @@ type program struct {
 
 // openExecSource finds exec:COMMAND, whose output will be read.
 func openExecSource(spec string, opts Options) (audio.Source, error) {
-	cmd, err := command(spec)
+	cmd, err := command(spec, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +94,7 @@ func (o *output) close() error {
 
 // openExecSink starts exec:COMMAND and writes what it reads.
 func openExecSink(spec string, o Options) (audio.Sink, error) {
-	cmd, err := command(spec)
+	cmd, err := command(spec, o)
 	if err != nil {
 		return nil, err
 	}
@@ -109,16 +112,19 @@ func openExecSink(spec string, o Options) (audio.Sink, error) {
 	return newPipeSink(spec, w, func() error { return p.end(notice) }, o), nil
 }
 
-// command is what spec names, not started. What it says goes to where our own
-// errors go.
-func command(spec string) (*exec.Cmd, error) {
+// command is what spec names, not started.
+func command(spec string, o Options) (*exec.Cmd, error) {
 	words, err := SplitWords(strings.TrimPrefix(spec, "exec:"))
 	if err != nil {
 		return nil, &Error{Spec: spec, Err: err, Hint: "a command is split at spaces, but for those between '…' or \"…\""}
 	}
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stderr = os.Stderr
-	OwnGroup(cmd)
+	if o.Stderr != nil {
+		cmd.Stderr = o.Stderr()
+		cmd.WaitDelay = trailing
+	}
+	Apart(cmd)
 	return cmd, nil
 }
 
@@ -132,6 +138,9 @@ func start(spec string, cmd *exec.Cmd, pipe io.Closer) (*program, error) {
 	go func() {
 		// How it ended is its own affair: what matters is the pipe.
 		_ = cmd.Wait()
+		if c, ok := cmd.Stderr.(io.Closer); ok && cmd.Stderr != io.Writer(os.Stderr) {
+			_ = c.Close()
+		}
 		close(p.exited)
 	}()
 	return p, nil

@@ -4,8 +4,8 @@ package device
 
 import "os/exec"
 
-// OwnGroup does nothing: there are no process groups here.
-func OwnGroup(*exec.Cmd) {}
+// Apart does nothing: there are no process groups here.
+func Apart(*exec.Cmd) {}
 
 // Terminate is Kill: there is no way to ask.
 func Terminate(cmd *exec.Cmd) { Kill(cmd) }

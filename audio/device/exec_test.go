@@ -67,6 +67,34 @@ func FuzzSplitWords(f *testing.F) {
 	})
 }
 
+// A lines keeps what a program says, and that it was closed.
+type lines struct {
+	bytes.Buffer
+	closed chan struct{}
+}
+
+func (l *lines) Close() error {
+	close(l.closed)
+	return nil
+}
+
+// What a program says goes where it is wanted, also what it says last.
+func TestExecStderr(t *testing.T) {
+	said := &lines{closed: make(chan struct{})}
+	source, err := OpenSource("exec:sh -c 'echo why >&2'", Options{Stderr: func() io.WriteCloser { return said }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer source.Close()
+	f := make(audio.Frame, audio.FrameSamples)
+	for source.ReadFrame(f) == nil {
+	}
+	<-said.closed
+	if said.String() != "why\n" {
+		t.Errorf("it said %q", said)
+	}
+}
+
 // What a program writes is heard, with silence until it comes, and then it
 // has ended.
 func TestExecSource(t *testing.T) {

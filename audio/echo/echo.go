@@ -93,22 +93,38 @@ func (c *Canceller) Near(pcm []int16) {
 	if !c.begun {
 		c.begun, c.base = true, c.played-int64(len(pcm))
 	}
-	// A loudspeaker that was not fed for long has nothing more to do with what
-	// was counted.
-	if c.base+c.heard > c.played+ringSize/4 {
-		c.base = c.played - c.heard
-	}
-	if more := c.played - c.base - c.heard - int64(len(pcm)); more > surplus {
+	switch more := c.played - c.base - c.heard - int64(len(pcm)); {
+	case more > surplus, more < -surplus && c.reaches(-more):
 		c.recount(more)
+	case more < -ringSize/4:
+		// A loudspeaker that was not fed for long has nothing more to do with what
+		// was counted.
+		c.base += more
 	}
 	for ; len(pcm) >= Block; pcm = pcm[Block:] {
 		c.block(pcm[:Block])
 	}
 }
 
+// reaches tells whether the lag is so much or more, what it has drifted by included: so it
+// can be counted as less by that.
+func (c *Canceller) reaches(samples int64) bool {
+	if c.lag < 0 {
+		return false
+	}
+	drifted := int(math.Floor(c.drift))
+	if int64(c.lag+drifted) < samples {
+		return false
+	}
+	c.lag, c.drift = c.lag+drifted, c.drift-float64(drifted)
+	return true
+}
+
 // recount counts so many samples more of what was played, where the microphone has left
 // out as many, or its clock is the slower one: the lag would fall below nothing in the
-// end, where no search looks for it. The one that is known stays where it is.
+// end, where no search looks for it. And less, where the loudspeaker has, or the clock of the
+// microphone is the faster one: the lag would grow out of sight. The echo that is known stays
+// where it is.
 func (c *Canceller) recount(more int64) {
 	c.base += more
 	c.search.forget()

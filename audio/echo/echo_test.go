@@ -163,6 +163,35 @@ func TestMicrophoneLeavesOut(t *testing.T) {
 	}
 }
 
+// A microphone whose clock is the faster one hears more samples than were played, in the end
+// half a second more. The lag is counted anew before that, and the echo never comes back. The
+// loudspeaker was opened late, so that it takes a minute and not an hour.
+func TestFastMicrophoneForLong(t *testing.T) {
+	t.Parallel()
+	const n, fast = audio.FrameSamples, 200e-6
+	far := talk(75, 0)
+	near := mix(room{delay: 700, reverb: 0.15, gain: 0.5, noise: 3, ppm: -fast * 1e6, seed: 3}.echo(far), nil)
+	out := slices.Clone(near)
+	c := New()
+	for range ringSize/4/n - 1 {
+		c.Near(make([]int16, n))
+	}
+	played := 0
+	for i := 0; i+n <= len(out); i += n {
+		for played+n <= int(float64(i+n)*(1-fast)) {
+			c.Far(far[played : played+n])
+			played += n
+		}
+		c.Near(out[i : i+n])
+		c.Think()
+	}
+	for from := 10 * second; from+second <= len(out); from += second {
+		if erle := level(near[from:from+second]) - level(out[from:from+second]); erle < 25 && level(near[from:from+second]) > 50 {
+			t.Errorf("%.1f dB after %d s: %+v", erle, from/second, c.Stats())
+		}
+	}
+}
+
 // Two goroutines hand in the sound, and are not in step: up to three frames of one
 // come before those of the other.
 func TestOutOfStep(t *testing.T) {

@@ -192,7 +192,7 @@ func (b *Buffer) Recover(now time.Time, timestamp uint32, back int, law audio.La
 	pcm := b.decoded[:len(payload)]
 	law.Decode(pcm, payload)
 	filled := b.ring.fill(timestamp, pcm) > 0
-	if back == b.copied || back > b.copied && (back <= b.frame || !b.adjust.spoken) {
+	if back == b.copied || back > b.copied && (back <= max(b.frame, len(payload)) || !b.adjust.spoken) {
 		b.copied, b.copiedTil = back, now.Add(longest)
 	}
 	if filled {

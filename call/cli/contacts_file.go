@@ -46,20 +46,34 @@ func importContacts(c *ucli.Context, cache *zidcache.Cache, args []string) (stri
 		complain(c.App.ErrWriter, d)
 		return "", exitStatus(d.status)
 	}
-	imported := 0
-	for _, r := range list {
-		skipped, err := importContact(cache, r)
-		switch {
-		case err != nil:
-			return "", err
-		case skipped != "":
-			fmt.Fprintf(c.App.ErrWriter, "skipped %s: %s\n", contactText(r), skipped)
-		default:
-			imported++
-		}
+	skipped, err := importAll(cache, list)
+	if err != nil {
+		return "", err
 	}
-	fmt.Fprintf(c.App.ErrWriter, "%d imported, %d skipped; nobody is verified by that\n", imported, len(list)-imported)
+	for _, s := range skipped {
+		fmt.Fprintln(c.App.ErrWriter, s)
+	}
+	fmt.Fprintf(c.App.ErrWriter, "%d imported, %d skipped; nobody is verified by that\n", len(list)-len(skipped), len(skipped))
 	return "", nil
+}
+
+// importAll writes down everybody or, with an error, nobody. It returns who was skipped, and
+// why.
+func importAll(cache *zidcache.Cache, list []zidcache.Record) (skipped []string, err error) {
+	err = cache.Together(func(update zidcache.Updater) error {
+		skipped = nil
+		for _, r := range list {
+			why, err := importContact(update, cache.ZID(), r)
+			if err != nil {
+				return err
+			}
+			if why != "" {
+				skipped = append(skipped, fmt.Sprintf("skipped %s: %s", contactText(r), why))
+			}
+		}
+		return nil
+	})
+	return skipped, err
 }
 
 func readContactsFile(args []string) ([]zidcache.Record, error) {
@@ -82,11 +96,11 @@ func readContactsFile(args []string) ([]zidcache.Record, error) {
 var errSkip = errors.New("skipped")
 
 // importContact writes down the name and address of r, unless it says why not.
-func importContact(cache *zidcache.Cache, r zidcache.Record) (skipped string, err error) {
-	if r.ZID == cache.ZID() {
+func importContact(update zidcache.Updater, own zidcache.ZID, r zidcache.Record) (skipped string, err error) {
+	if r.ZID == own {
 		return "it is this installation", nil
 	}
-	err = cache.Update(r.ZID, func(here *zidcache.Record) error {
+	err = update(r.ZID, func(here *zidcache.Record) error {
 		if here.Name != "" && here.Name != r.Name {
 			skipped = "here its name is " + here.Name
 			return errSkip

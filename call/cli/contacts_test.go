@@ -154,7 +154,7 @@ func TestImportChangesNoName(t *testing.T) {
 		t.Fatal(len(all), err)
 	}
 	for i, want := range []string{"here its name is bob", "here that is the name of c0ffee010000000000000000", "it is this installation", "", "", ""} {
-		if skipped, err := importContact(cache, all[i]); skipped != want || err != nil {
+		if skipped, err := importContact(cache.Update, cache.ZID(), all[i]); skipped != want || err != nil {
 			t.Errorf("%v: skipped: %s, %v", all[i], skipped, err)
 		}
 	}

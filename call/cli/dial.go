@@ -8,6 +8,7 @@ import (
 
 	"securecall/call"
 	"securecall/crypto/callcode"
+	"securecall/nat"
 )
 
 // Dial is the command dial.
@@ -59,6 +60,7 @@ func dial(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer p.flush()
 	q := newQueue()
 	if err := s.openState(c, q); err != nil {
 		return p.fail(err)
@@ -86,7 +88,11 @@ func dial(c *ucli.Context) error {
 		}
 		return p.run(c.Context, s.meets(q, p.tty != nil, who), q)
 	}
-	path, peers, err := reach(c.Context, s.bind, who.host)
+	peers, err := p.lookup(c.Context, who.host)
+	if err != nil {
+		return p.fail(err)
+	}
+	path, peers, err := nat.Dial(c.Context, s.bind, peers...)
 	if err != nil {
 		return p.fail(err)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -245,16 +246,29 @@ func (s *screen) recordingEvent(e call.Recording) {
 func (s *screen) written(text string) {
 	line := fmt.Sprintf("%s writes: %s", s.they(), printable(text))
 	rows := []string{line}
-	w := s.results
-	if read, ok := w.(sentences); ok {
-		w = read.w
-	}
-	if c, ok := w.(*console); ok && c.terminal {
-		rows = wrapped(line, "  | ", c.width()-1)
+	if room := roomOf(s.results); room > 0 {
+		rows = wrapped(line, "  | ", room-1)
 	}
 	for _, row := range rows {
 		s.say(s.results, "%s", row)
 	}
+}
+
+// roomOf is how wide a line may be, in columns, that is written to w; 0: as wide as it likes.
+func roomOf(w io.Writer) int {
+	switch w := w.(type) {
+	case sentences:
+		return roomOf(w.w)
+	case *prefixed:
+		if room := roomOf(w.w); room > 0 {
+			return max(1, room-columns(w.prefix))
+		}
+	case *console:
+		if w.terminal {
+			return w.width()
+		}
+	}
+	return 0
 }
 
 // doingFailure is what to do where something cannot be done in a call.

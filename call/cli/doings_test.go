@@ -104,6 +104,26 @@ type a line for the other side, then Enter (Esc sends nothing):
 	}
 }
 
+// Who types a line is not stopped in time when its prompt is taken back: the rest of it is no
+// keys of a call. It ends with Enter, or with a pause.
+func TestRestOfALineIsNoKeys(t *testing.T) {
+	for _, end := range []string{"\r", "\x1b", "a pause"} {
+		p, e, _ := atPhone()
+		p.types(e, "thello")
+		p.screen.unprompt()
+		p.types(e, " a mhrq")
+		if end == "a pause" {
+			p.screen.stray = time.Now()
+		} else {
+			p.types(e, end)
+		}
+		p.types(e, "m")
+		if want := []string{"mute 7"}; !slices.Equal(e.wanted, want) {
+			t.Errorf("ended by %q: wanted %q, want %q", end, e.wanted, want)
+		}
+	}
+}
+
 // A key that needs something that is not there says so, and does nothing.
 func TestKeysThatCannotBe(t *testing.T) {
 	for _, c := range []struct {
@@ -275,12 +295,21 @@ func TestHostileText(t *testing.T) {
 // On a terminal a long text goes on in the next row, which never looks like
 // a line of ours.
 func TestHostileTextOnATerminal(t *testing.T) {
-	p, _, b := atPhone()
-	p.screen.results = &console{w: b, terminal: true}
-	p.screen.show(answeredAt, 7, call.Text{Text: hostile})
-	for i, row := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
-		if columns(row) > 79 || row != printable(row) || i > 0 && !strings.HasPrefix(row, "  | ") {
-			t.Fatalf("row %d: %q", i, row)
+	for _, number := range []string{"", "call 2: "} { // alone, and one of several
+		p, _, b := atPhone()
+		p.screen.results = &console{w: b, terminal: true}
+		if number != "" {
+			p.screen.results = &prefixed{p.screen.results, number}
+		}
+		p.screen.show(answeredAt, 7, call.Text{Text: hostile})
+		rows := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		for i, row := range rows {
+			if columns(row) > 79 || row != printable(row) || !strings.HasPrefix(row, number) || i > 0 && !strings.HasPrefix(row, number+"  | ") {
+				t.Fatalf("row %d: %q", i, row)
+			}
+		}
+		if len(rows) < 2 {
+			t.Errorf("it is one row: %q", rows)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,29 @@ func TestFactsAddUp(t *testing.T) {
 		if f[name] != want {
 			t.Errorf("%s is %q, want %q", name, f[name], want)
 		}
+	}
+}
+
+// Where --state was a flag, a command finds that folder too, wherever it is started.
+func TestCommandsFindTheState(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SECURECALL_STATE", "/another")
+	s := &settings{}
+	s.state = "state"
+	h := newHooks(s)
+	env := facts{}.environ(h.ours)
+	last := ""
+	for _, v := range env {
+		if dir, is := strings.CutPrefix(v, "SECURECALL_STATE="); is {
+			last = dir // of two the last is taken (os/exec)
+		}
+	}
+	if want := filepath.Join(here, "state"); last != want {
+		t.Errorf("it is %q, want %q", last, want)
 	}
 }
 

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"strconv"
@@ -207,6 +209,9 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 func (s *settings) config(q *queue, attended bool) call.Config {
 	// A kernel's timer takes a thread of ours: for one call, that it be exact.
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: s.maxCalls <= 1, Frame: audio.Samples(s.packetTime)}
+	o.Stderr = func() io.WriteCloser { // free of what a terminal obeys, and no part of what scripts read
+		return &hookOutput{tell: func(line string) { q.put(0, call.Fault{Err: errors.New("exec: " + line)}) }}
+	}
 	return call.Config{
 		Mic: func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
 		Speaker: func() (audio.Sink, error) {

@@ -38,7 +38,7 @@ func (h *hooks) run(ctx context.Context, j hookJob, limit time.Duration) {
 		device.Terminate(cmd)
 		return nil
 	}
-	device.OwnGroup(cmd)
+	device.Apart(cmd)
 	err := cmd.Run()
 	if cut {
 		device.Kill(cmd) // what it has started and did not heed the first request
@@ -114,6 +114,12 @@ func (o *hookOutput) Write(b []byte) (int, error) {
 func (o *hookOutput) flush() {
 	o.say(o.line)
 	o.line = nil
+}
+
+// Close implements io.Closer.
+func (o *hookOutput) Close() error {
+	o.flush()
+	return nil
 }
 
 func (o *hookOutput) say(line []byte) {

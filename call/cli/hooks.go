@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"slices"
 	"time"
@@ -95,6 +94,7 @@ const (
 // they print and how they end comes as news.
 type hooks struct {
 	commands hookCommands
+	ours     []string      // our environment
 	lines    *events       // as --json would have them
 	calls    map[int]facts // that have keys
 	waiting  []hookJob
@@ -122,7 +122,7 @@ type hookJob struct {
 
 func newHooks(s *settings) *hooks {
 	h := &hooks{
-		commands: s.hooks, lines: newEvents(nil, s), calls: map[int]facts{}, deciding: map[int]context.CancelFunc{},
+		commands: s.hooks, ours: s.environ(), lines: newEvents(nil, s), calls: map[int]facts{}, deciding: map[int]context.CancelFunc{},
 		news: make(chan hookNews), limit: hookLimit, ring: decideLimit, grace: hookGrace, last: lastLimit,
 	}
 	h.ctx, h.stop = context.WithCancelCause(context.Background())
@@ -169,7 +169,7 @@ func (h *hooks) start(event string, id int) {
 		return
 	}
 	h.pending++
-	j := hookJob{event, id, h.commands[event], h.calls[id].environ(os.Environ())}
+	j := hookJob{event, id, h.commands[event], h.calls[id].environ(h.ours)}
 	switch {
 	case len(h.waiting) == maxJobs:
 		go func() {

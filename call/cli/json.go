@@ -156,8 +156,9 @@ type (
 // events writes the lines of --json.
 type events struct {
 	w            io.Writer
-	mic, speaker string                 // as on the command line, for the event device
-	refused      map[netip.AddrPort]int // in which call it was told last
+	mic, speaker string                     // as on the command line, for the event device
+	refused      map[netip.AddrPort]int     // in which call it was told last
+	why          func(call.Ended) diagnosis // what a person is told of an end; nil: nobody is told
 }
 
 func newEvents(w io.Writer, s *settings) *events {
@@ -245,6 +246,9 @@ func (j *events) lines(at time.Time, id int, e call.Event) []any {
 		}
 		h.Event = "error"
 		d := diagnose(e.Err)
+		if d.hint == "" && j.why != nil {
+			d.hint = j.why(e).hint
+		}
 		return []any{jsonError{h, d.what, d.hint}, ended}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"time"
 
 	"securecall/call"
 )
@@ -26,6 +27,7 @@ func (p *phone) key(ctx context.Context, e endpoint, stop context.CancelFunc, ke
 	switch {
 	case s.typing != nil && key != keyInterrupt:
 		s.edit(key)
+	case s.strays(time.Now(), key):
 	case key == 'v' && secured:
 		p.askSAS(e)
 	case key == 'x' && s.guarded:

@@ -124,6 +124,7 @@ func listen(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer p.flush()
 	if rereads {
 		defer p.rereading(again)()
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,21 +84,37 @@ func (s *settings) findContact(name string) (who callee, err error) {
 	return callee{host: r.Address}, nil
 }
 
+// quoted is a name as it can be pasted into a shell: it may have come from somebody else.
 func quoted(name string) string {
-	if strings.ContainsAny(name, " '\"") {
-		return strconv.Quote(name)
+	if strings.Trim(name, wordLetters) == "" {
+		return name
 	}
-	return name
+	return quotePOSIX(name)
 }
 
-// reach opens a path to a host, and returns the addresses at which to try it.
-func reach(ctx context.Context, bind netip.AddrPort, host string) (nat.Path, []netip.AddrPort, error) {
-	addrs, err := nat.Resolve(ctx, host, nat.DefaultPort)
+const wordLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
+// atOnce is how long something may take without a word about it.
+const atOnce = 100 * time.Millisecond
+
+// lookup returns the addresses at which to try a host. A name server that takes its time is said
+// to be waited for, and is for no longer than a person who does not answer.
+func (p *phone) lookup(ctx context.Context, host string) (addrs []netip.AddrPort, err error) {
+	limited, cancel := context.WithTimeout(ctx, p.s.timeout)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		addrs, err = nat.Resolve(limited, host, nat.DefaultPort)
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(atOnce):
+		p.screen.wait(time.Now(), "looking up "+printable(host))
+		<-done
+	}
 	if ctx.Err() != nil {
-		return nil, nil, errInterrupted
+		return nil, errInterrupted
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return nat.Dial(ctx, bind, addrs...)
+	return addrs, err
 }

@@ -79,7 +79,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		verbose: s.verbose, accept: s.acceptAll, many: listener && !s.once,
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
-	p.vias, p.reach, p.hooks = newVias(p.tty != nil), newReachable(), newHooks(s)
+	p.vias, p.reach, p.hooks = newVias(), newReachable(), newHooks(s)
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
@@ -99,6 +99,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	}
 	if s.json {
 		p.events = newEvents(results, s)
+		p.events.why = p.screen.whyEnded
 		p.screen.results, p.screen.talk, p.screen.live = io.Discard, io.Discard, nil
 		if s.audioOnStdout {
 			p.screen.errors = io.Discard
@@ -109,6 +110,12 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 	}
 	s.ringer = newRinger()
 	return p, nil
+}
+
+// flush lets others read the rest of what was said.
+func (p *phone) flush() {
+	p.stdout.flush()
+	p.stderr.flush()
 }
 
 // checkAnswerer refuses to wait for calls that nobody could answer.
@@ -134,6 +141,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 		}
 		defer k.restore()
 		defer context.AfterFunc(ctx, k.restore)()
+		defer k.restoresOnQuit()()
 		e.BeforePanic(k.restore)
 		p.stdout.raw, p.stderr.raw, p.ask.raw = &k.raw, &k.raw, &k.raw
 		p.keys, keys = k, k.keys

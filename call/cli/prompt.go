@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -95,12 +96,31 @@ func (s *screen) echo() {
 // unprompt takes the prompt back: there is nothing to be typed any more.
 func (s *screen) unprompt() {
 	if s.typing != nil {
+		if len(s.typing.text) > 0 {
+			s.stray = time.Now().Add(strayTime)
+		}
 		s.typing = nil
 		if s.live == nil {
 			fmt.Fprint(s.ask, "\n")
 		}
 		s.redraw()
 	}
+}
+
+// strayTime is how long nothing was typed when a line has been given up.
+const strayTime = time.Second
+
+// strays tells whether a key is the rest of a line whose prompt was taken back while somebody
+// typed: as keys of their own, letters would answer, record and hang up.
+func (s *screen) strays(now time.Time, key byte) bool {
+	if !now.Before(s.stray) || key == keyInterrupt {
+		return false
+	}
+	s.stray = now.Add(strayTime)
+	if key == keyEnter || key == keyLineFeed || key == keyEscape {
+		s.stray = time.Time{}
+	}
+	return true
 }
 
 // aside makes room for a line of ours where what is being typed stands on a

@@ -49,7 +49,8 @@ type screen struct {
 	called, answering string // the contact's name, and the ZID of that one
 
 	typing  *prompt
-	waiting string // what is being waited for
+	stray   time.Time // until when keys belong to a prompt that was taken back
+	waiting string    // what is being waited for
 	since   time.Time
 	drawn   bool   // the waiting line stands on the terminal,
 	shown   string // like this

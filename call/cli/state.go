@@ -35,6 +35,20 @@ func stateDir(c *ucli.Context) (string, error) {
 	return filepath.Join(base, "securecall"), nil
 }
 
+// environ is our environment for a command that we start. The folder of --state is in it: a
+// securecall that the command runs is to find the same contacts, and ctl this process.
+func (s *settings) environ() []string {
+	env := os.Environ()
+	if s.state == "" {
+		return env
+	}
+	dir, err := filepath.Abs(s.state)
+	if err != nil {
+		return env // there is no folder that we are in: it would not be found from there either
+	}
+	return append(env, factPrefix+"STATE="+dir)
+}
+
 // baseDir is the folder that a variable of the XDG Base Directory Specification names, or
 // the one under the home folder that stands for it; or the one that another system has.
 func baseDir(variable string, under ...string) (string, error) {

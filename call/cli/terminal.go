@@ -15,13 +15,26 @@ import (
 type console struct {
 	w        io.Writer
 	file     *os.File // nil in tests
+	outlet   *outlet  // w, where it is no terminal; nil: it is one, or a test
 	terminal bool
 	raw      *atomic.Bool // of the terminal that keys are read from; nil: never
 	err      error        // the first failure to write
 }
 
 func newConsole(f *os.File) *console {
-	return &console{w: f, file: f, terminal: isTerminal(f)}
+	c := &console{w: f, file: f, terminal: isTerminal(f)}
+	if !c.terminal {
+		c.outlet = newOutlet(f)
+		c.w = c.outlet
+	}
+	return c
+}
+
+// flush is for when we are about to end.
+func (c *console) flush() {
+	if c.outlet != nil {
+		c.outlet.flush(lastRead)
+	}
 }
 
 // Write implements io.Writer.

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"securecall/audio/device"
@@ -251,6 +254,9 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		if e.Err == nil {
 			what = "declined"
 		}
+		if s.caller && e.Err == nil {
+			hint = "they do not take it now: ask by another way when it suits, or try again later"
+		}
 	case call.ReasonUnreachable:
 		if len(s.tried) == 0 { // a call code
 			hint = "call again with a new code; if it goes on, one of the two networks lets nothing through, and the meeting point has no relay"
@@ -284,6 +290,8 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 			break
 		}
 		hint = "both sides must share an algorithm of each kind (--key-agreement, --cipher, --auth, --hash, --sas); if they do, somebody is interfering"
+	case call.ReasonFault:
+		hint = "this is a fault of securecall, not yours: please report it, with what was done and what -v says"
 	case call.ReasonInterrupted:
 		what = "interrupted"
 	}
@@ -380,6 +388,7 @@ func diagnose(err error) diagnosis {
 		name  *nat.NameError
 		state *stateError
 		priv  *secretError
+		out   *fs.PathError
 	)
 	switch {
 	case errors.As(err, &state):
@@ -421,6 +430,11 @@ func diagnose(err error) diagnosis {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		d.what = errInterrupted.Error()
 		d.status = int(call.ReasonInterrupted)
+	case errors.As(err, &out) && out.Path == os.Stdout.Name():
+		d.status = int(call.ReasonNotPossible)
+		if errors.Is(err, syscall.EPIPE) {
+			d.what = errStdoutGone.Error()
+		}
 	case errors.Is(err, errStdoutGone):
 		d.status = int(call.ReasonNotPossible)
 	}

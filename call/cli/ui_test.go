@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,13 +100,15 @@ func TestDiagnose(t *testing.T) {
 		"address":   {inside(nat.ErrAddress), 2},
 		"interrupt": {errInterrupted, 130},
 		"stdout":    {errStdoutGone, 31},
+		"stdout 2":  {inside(&fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}), 31},
+		"stdout 3":  {inside(&fs.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}), 31},
 		"ours":      {errors.New("impossible"), 1},
 	} {
 		d := diagnose(c.err)
 		if d.status != c.status {
 			t.Errorf("%s: status %d, want %d", name, d.status, c.status)
 		}
-		if d.what == "" || d.hint == "" && c.status != 1 && name != "interrupt" && name != "stdout" {
+		if d.what == "" || d.hint == "" && c.status != 1 && name != "interrupt" && !strings.HasPrefix(name, "stdout") {
 			t.Errorf("%s: %+v says too little", name, d)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -24,10 +23,10 @@ const maxVias = 8
 // vias are the commands of --verify-via: one for each call, from its keys on and no longer
 // than the call. One goroutine, that of phone.run, owns them.
 type vias struct {
-	group   bool                       // each is ended with all that it has started
-	due     map[int]context.CancelFunc // by call: no answer yet
-	answers chan viaAnswer
-	running chan struct{}
+	patience time.Duration
+	due      map[int]context.CancelFunc // by call: no answer yet
+	answers  chan viaAnswer
+	running  chan struct{}
 }
 
 // A viaAnswer is what --verify-via came to.
@@ -38,11 +37,9 @@ type viaAnswer struct {
 	said []string // on stderr
 }
 
-// newVias are for a person at a terminal, or for nobody: ssh asks a person for a password, and
-// a group of its own would keep it from that.
-func newVias(person bool) *vias {
+func newVias() *vias {
 	return &vias{
-		group: !person, due: map[int]context.CancelFunc{}, answers: make(chan viaAnswer),
+		patience: viaPatience, due: map[int]context.CancelFunc{}, answers: make(chan viaAnswer),
 		running: make(chan struct{}, maxVias),
 	}
 }
@@ -73,9 +70,9 @@ func (v *vias) over(id int) bool {
 
 // ask is the first line that the command prints, or why there is none, and what it has to say.
 func (v *vias) ask(ctx context.Context, command, env []string) (line, why string, said []string) {
-	ctx, cancel := context.WithTimeout(ctx, viaPatience)
+	ctx, cancel := context.WithTimeout(ctx, v.patience)
 	defer cancel()
-	late := fmt.Sprintf("not within %v", viaPatience)
+	late := fmt.Sprintf("not within %v", v.patience)
 	select {
 	case v.running <- struct{}{}:
 		defer func() { <-v.running }()
@@ -85,12 +82,10 @@ func (v *vias) ask(ctx context.Context, command, env []string) (line, why string
 	told := &hookOutput{tell: func(line string) { said = append(said, line) }}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env, cmd.Stderr = env, told
-	if v.group {
-		device.OwnGroup(cmd)
-		cmd.Cancel = func() error {
-			device.Kill(cmd)
-			return nil
-		}
+	device.Apart(cmd) // what is typed are the keys of a call, and may go to the other side: no place for a password
+	cmd.Cancel = func() error {
+		device.Kill(cmd)
+		return nil
 	}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
@@ -132,7 +127,7 @@ func (p *phone) follow(i item) {
 		if p.s.verifyVia == nil {
 			return
 		}
-		p.vias.start(i.id, p.s.verifyVia, newFacts(e, p.hooks.lines.lines(i.at, i.id, e)).environ(os.Environ()))
+		p.vias.start(i.id, p.s.verifyVia, newFacts(e, p.hooks.lines.lines(i.at, i.id, e)).environ(p.hooks.ours))
 	case call.Ended:
 		if p.vias.over(i.id) {
 			p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")

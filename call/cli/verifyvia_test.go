@@ -31,7 +31,7 @@ func verifying(command ...string) (*phone, *judge, *bytes.Buffer) {
 	s.verifyVia = command
 	return &phone{
 		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
-		events: newEvents(&told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(false),
+		events: newEvents(&told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(),
 	}, &judge{compared: map[int]string{}}, &told
 }
 
@@ -107,5 +107,25 @@ func TestVerifyViaWithoutAnAnswer(t *testing.T) {
 		if !strings.Contains(told.String(), "--verify-via gave no answer ("+want+")") || len(e.compared) > 0 {
 			t.Errorf("%s: compared %v, told %s", command, e.compared, told)
 		}
+	}
+}
+
+// A command that hangs is ended when its time is over: that is told, and changes nothing. So is
+// one that waits for others to end.
+func TestVerifyViaThatHangs(t *testing.T) {
+	const calls = maxVias + 1
+	p, e, told := verifying("sh", "-c", "sleep 1000 & wait")
+	if p.vias.patience != 30*time.Second {
+		t.Errorf("the contract says 30 s, and it is %v", p.vias.patience)
+	}
+	p.vias.patience = 50 * time.Millisecond
+	for id := range calls {
+		p.show([]item{{time.Now(), id + 1, fromBob}})
+	}
+	for range calls {
+		p.via(e, <-p.vias.answers)
+	}
+	if n := strings.Count(told.String(), "--verify-via gave no answer (not within 50ms): nothing is verified by it"); n != calls || len(e.compared) > 0 {
+		t.Errorf("told %d times, compared %v:\n%s", n, e.compared, told)
 	}
 }

@@ -156,6 +156,46 @@ func (s *state) record(line []byte) (r Record, found bool, err error) {
 	return r, err == nil, err
 }
 
+// of is the state in data, which with has written.
+func (s *state) of(data []byte) *state {
+	return &state{own: s.own, head: s.head, records: data[len(s.head) : len(data)-sumSize]}
+}
+
+// update is a new file with the record of zid as change makes it, or nil where that changes
+// nothing or is refused.
+func (s *state) update(zid ZID, change func(r *Record) error) ([]byte, error) {
+	if zid == s.own {
+		return nil, errors.New("zid cache: about one's own ZID nothing is kept")
+	}
+	old := s.find(zid)
+	r, known, err := s.record(old)
+	if err != nil {
+		return nil, err
+	}
+	before := r // the same slices, to be wiped whatever change does with r
+	defer before.Wipe()
+	r.ZID = zid
+	if err := change(&r); err != nil {
+		return nil, err
+	}
+	if r.ZID != zid {
+		return nil, errors.New("zid cache: a record cannot change its ZID")
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if other := s.named(r.Name); other != nil && (old == nil || &other[0] != &old[0]) {
+		owner, _ := parseZID(other[:min(len(other), 2*len(zid))])
+		return nil, &NameTakenError{Name: r.Name, ZID: owner}
+	}
+	line := r.append(make([]byte, 0, maxLine))
+	defer clear(line)
+	if known && bytes.Equal(line, old) {
+		return nil, nil
+	}
+	return s.with(old, line, r.stranger()), nil
+}
+
 // with is a new file in which the line now stands instead of before, which is
 // one of s or nil. Where a stranger's line is added, the oldest go that are too
 // many.

@@ -33,6 +33,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 
@@ -99,7 +100,7 @@ func open(dir string, damaged func(aside string, why error), step func(string) e
 	}
 	path := filepath.Join(dir, "zids")
 	c := &Cache{path: path, lock: lockedfile.MutexAt(path + ".lock"), damaged: damaged, step: step}
-	if err := makeLock(c.lock.Path); err != nil {
+	if err := makeLock(c.lock.Path); err != nil && !errors.Is(err, syscall.EROFS) { // what is there can be read
 		return nil, err
 	}
 	if _, err := os.Lstat(c.temporary()); errors.Is(err, os.ErrNotExist) && !readsNeedLock {
@@ -208,37 +209,32 @@ func (c *Cache) Each(f func(r *Record)) error {
 // A Name that another peer has is refused with a *NameTakenError, and one that
 // cannot be with ErrInvalidName.
 func (c *Cache) Update(zid ZID, change func(r *Record) error) error {
+	return c.Together(func(update Updater) error { return update(zid, change) })
+}
+
+// An Updater is Update inside Together.
+type Updater func(zid ZID, change func(r *Record) error) error
+
+// Together has f make several updates in one write: afterwards all of them are there, or
+// none, and thousands take seconds. An update that is refused leaves the others as they are,
+// unless f returns its error. f may be called twice, the second time for a state that is
+// new, where the old one turns out to be damaged.
+func (c *Cache) Together(f func(update Updater) error) error {
 	return c.locked(func(s *state) error {
-		if zid == s.own {
-			return errors.New("zid cache: about one's own ZID nothing is kept")
-		}
-		old := s.find(zid)
-		r, known, err := s.record(old)
-		if err != nil {
+		var data []byte // what s was read from, once there is an update
+		defer func() { clear(data) }()
+		err := f(func(zid ZID, change func(r *Record) error) error {
+			next, err := s.update(zid, change)
+			if next != nil {
+				clear(data)
+				data, s = next, s.of(next)
+			}
+			return err
+		})
+		if err != nil || data == nil {
 			return err
 		}
-		before := r // the same slices, to be wiped whatever change does with r
-		defer before.Wipe()
-		r.ZID = zid
-		if err := change(&r); err != nil {
-			return err
-		}
-		if r.ZID != zid {
-			return errors.New("zid cache: a record cannot change its ZID")
-		}
-		if err := r.check(); err != nil {
-			return err
-		}
-		if other := s.named(r.Name); other != nil && (old == nil || &other[0] != &old[0]) {
-			owner, _ := parseZID(other[:min(len(other), 2*len(zid))])
-			return &NameTakenError{Name: r.Name, ZID: owner}
-		}
-		line := r.append(make([]byte, 0, maxLine))
-		defer clear(line)
-		if known && bytes.Equal(line, old) {
-			return nil
-		}
-		return c.write(s.with(old, line, r.stranger()))
+		return c.write(data)
 	})
 }
 

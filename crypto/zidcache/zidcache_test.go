@@ -346,3 +346,70 @@ func TestUpdatesDoNotGetLost(t *testing.T) {
 		t.Errorf("%v of 20 changes are there", r.Last.Sub(noon).Seconds())
 	}
 }
+
+// Several updates are one write, and a refused one leaves the others.
+func TestTogether(t *testing.T) {
+	c := reopen(t, fresh(t))
+	put(t, c, full(1))
+	writes := 0
+	c.step = func(step string) error {
+		if step == "rename" {
+			writes++
+		}
+		return nil
+	}
+	name := func(name string) func(r *Record) error {
+		return func(r *Record) error { r.Name, r.Answered = name, true; return nil }
+	}
+	err := c.Together(func(update Updater) error {
+		for n, want := range map[int]string{2: "two", 3: "three", 4: "four"} {
+			if err := update(peer(n), name(want)); err != nil {
+				t.Errorf("%s: %v", want, err)
+			}
+		}
+		var taken *NameTakenError
+		if err := update(peer(5), name("three")); !errors.As(err, &taken) || taken.ZID != peer(3) {
+			t.Errorf("a name that one before has got: %v", err)
+		}
+		return update(peer(2), name("two, again"))
+	})
+	if err != nil || writes != 1 {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+	c = reopen(t, filepath.Dir(c.path))
+	for n, want := range map[int]string{1: full(1).Name, 2: "two, again", 3: "three", 4: "four"} {
+		if r := lookup(t, c, peer(n)); r.Name != want {
+			t.Errorf("peer %d is %q, want %q", n, r.Name, want)
+		}
+	}
+	if _, known, err := c.Lookup(peer(5)); known || err != nil {
+		t.Errorf("who was refused is there: %v", err)
+	}
+}
+
+// With an error nothing of it is written, and what changes nothing is not written either.
+func TestTogetherIsWholeOrNothing(t *testing.T) {
+	c := reopen(t, fresh(t))
+	put(t, c, full(1))
+	c.step = func(step string) error {
+		t.Errorf("a write: %s", step)
+		return nil
+	}
+	enough := errors.New("enough")
+	for _, last := range []error{enough, nil} {
+		err := c.Together(func(update Updater) error {
+			if last != nil {
+				if err := update(peer(2), func(r *Record) error { r.Name = "two"; return nil }); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := update(peer(1), func(*Record) error { return nil }); err != nil {
+				t.Error(err)
+			}
+			return last
+		})
+		if !errors.Is(err, last) {
+			t.Errorf("%v, want %v", err, last)
+		}
+	}
+}

@@ -15,6 +15,8 @@ const (
 	latest = 16000 // samples: the most that the whole may be late; speech that repeats itself would else fit twice
 	slip   = 4000  // samples: how much sooner or later than the whole a window may be
 	quiet  = 100   // RMS below which a window of SAID says nothing
+	piece  = 80    // samples: 10 ms, what can be missing
+	gone   = 100   // by how much the energy of a piece is less than it should be, where it is missing
 )
 
 // A match tells how alike two sounds are. Delays are in samples; those of
@@ -23,6 +25,7 @@ type match struct {
 	correlation        float64 // the median over the windows, of the best each
 	delay, least, most int     // the median, the least and the most over the windows
 	windows            int     // those in which SAID has something to say
+	missing            int     // samples of pieces in these that are loud in SAID, and hardly there
 }
 
 // compare finds each window of said in heard, around the place where the
@@ -34,6 +37,7 @@ func compare(said, heard []float64) (match, error) {
 	_, whole := find(said, pad(heard, 0, len(said)+latest)[:len(said)+latest])
 	var correlations []float64
 	var delays []int
+	missing := 0
 	for at := 0; at+window <= len(said); at += window {
 		w := said[at : at+window]
 		if energy(w) < quiet*quiet*window {
@@ -43,9 +47,11 @@ func compare(said, heard []float64) (match, error) {
 		to := min(len(heard), at+whole+window+slip)
 		if to-from < window {
 			correlations, delays = append(correlations, 0), append(delays, whole)
+			missing += holes(w, make([]float64, window))
 			continue // heard ends before it
 		}
 		c, lag := find(w, heard[from:to])
+		missing += holes(w, heard[from+lag:from+lag+window])
 		correlations, delays = append(correlations, c), append(delays, from+lag-at)
 	}
 	if len(delays) == 0 {
@@ -54,7 +60,20 @@ func compare(said, heard []float64) (match, error) {
 	slices.Sort(correlations)
 	slices.Sort(delays)
 	n := len(delays)
-	return match{correlations[n/2], delays[n/2], delays[0], delays[n-1], n}, nil
+	return match{correlations[n/2], delays[n/2], delays[0], delays[n-1], n, missing}, nil
+}
+
+// holes is how many samples of said, in whole pieces, are loud there and hardly there in heard,
+// beside how loud all of it is: a median hides them.
+func holes(said, heard []float64) (samples int) {
+	gain := energy(heard) / energy(said)
+	for i := 0; i+piece <= len(said); i += piece {
+		own := energy(said[i : i+piece])
+		if own > 9*quiet*quiet*piece && energy(heard[i:i+piece]) <= own*gain/gone {
+			samples += piece
+		}
+	}
+	return samples
 }
 
 // find returns the greatest normalised correlation of part with a piece of

@@ -26,6 +26,16 @@ func TestCompare(t *testing.T) {
 	if err != nil || m.correlation < 0.999 || m.delay != 1234 || m.least != 1234 || m.most != 1234 || m.windows != 5 {
 		t.Errorf("delayed by 1234 samples: %+v, %v", m, err)
 	}
+	if m.missing != 0 {
+		t.Errorf("%d samples are missing", m.missing)
+	}
+	clear(heard[9000:9400]) // 50 ms, of which four pieces at least are whole
+	if m, err = compare(said, heard); err != nil || m.correlation < 0.999 || m.missing < 4*piece || m.missing > 5*piece {
+		t.Errorf("with a hole of 400 samples: %+v, %v", m, err)
+	}
+	if m, err = compare(said, heard[:14000]); err != nil || m.missing < 4*piece+window-piece {
+		t.Errorf("without its end: %+v, %v", m, err)
+	}
 	m, err = compare(said, noise(2, 22000))
 	if err != nil || m.correlation > 0.2 {
 		t.Errorf("other noise: %+v, %v", m, err)

@@ -4,7 +4,8 @@
 //	measure part OUT.wav FROM TO [FILE.wav...]
 //	                               write seconds FROM to TO of the FILEs in a row, over and
 //	                               over, or else of the program's own speech
-//	measure alike SAID HEARD       print how alike they are and how much later HEARD is
+//	measure alike SAID HEARD       print how alike they are, how much later HEARD is, and for how
+//	                               long what is loud in SAID is hardly there
 //	measure level SOUND [FROM [TO]]
 //	                               print how loud it is, all in all and in its loudest 100 ms, in
 //	                               dBov: decibels beside a square wave of full scale (RFC 6464,
@@ -86,8 +87,8 @@ func run(args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("correlation %.3f delay_ms %.1f from_ms %.1f to_ms %.1f windows %d\n",
-			m.correlation, ms(m.delay), ms(m.least), ms(m.most), m.windows)
+		fmt.Printf("correlation %.3f delay_ms %.1f from_ms %.1f to_ms %.1f windows %d missing_ms %.0f\n",
+			m.correlation, ms(m.delay), ms(m.least), ms(m.most), m.windows, ms(m.missing))
 		return nil
 	}
 	return fmt.Errorf("usage: measure speech OUT.wav TIMES | measure part OUT.wav FROM TO [FILE.wav...] | measure alike SAID HEARD | measure level SOUND [FROM [TO]]")

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// An outlet is an output that others read, a pipe or a file. Who reads it too slowly, or stops
+// and keeps it open, must not hold up a call: what finds no room waits here, and a goroutine
+// writes it. As long as there is room each line is written at once, so that what goes to stdout
+// and to stderr keeps its order.
+type outlet struct {
+	w    io.Writer
+	room func() bool // for pipeRoom octets
+
+	mu      sync.Mutex
+	waiting []byte
+	idle    chan struct{} // closed when nothing waits any more; nil: nothing does
+	err     error
+}
+
+const (
+	pipeRoom    = 512     // octets that go into a pipe at once where any do (POSIX, PIPE_BUF)
+	mostWaiting = 1 << 20 // octets: hours of events
+	lastRead    = 2 * time.Second
+)
+
+func newOutlet(f *os.File) *outlet {
+	return &outlet{w: f, room: func() bool { return hasRoom(f) }}
+}
+
+// Write implements io.Writer. The error is that of an earlier line, or errStdoutGone where too
+// much waits.
+func (o *outlet) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for o.idle == nil && o.err == nil && n < len(b) && o.room() {
+		var m int
+		m, o.err = o.w.Write(b[n:min(len(b), n+pipeRoom)])
+		n += m
+	}
+	if o.err == nil && len(o.waiting)+len(b)-n > mostWaiting {
+		o.err = errStdoutGone
+	}
+	if o.err != nil {
+		return n, o.err
+	}
+	if n < len(b) {
+		o.waiting = append(o.waiting, b[n:]...)
+		if o.idle == nil {
+			o.idle = make(chan struct{})
+			go o.drain()
+		}
+	}
+	return len(b), nil
+}
+
+func (o *outlet) drain() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.waiting) > 0 && o.err == nil {
+		b := o.waiting
+		o.waiting = nil
+		o.mu.Unlock()
+		_, err := o.w.Write(b)
+		o.mu.Lock()
+		if o.err == nil {
+			o.err = err
+		}
+	}
+	close(o.idle)
+	o.idle = nil
+}
+
+// flush gives a reader a moment for the rest, when we are to end.
+func (o *outlet) flush(patience time.Duration) {
+	o.mu.Lock()
+	idle := o.idle
+	o.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	select {
+	case <-idle:
+	case <-time.After(patience):
+	}
+}

@@ -1,0 +1,88 @@
+//go:build unix
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"testing"
+	"time"
+)
+
+// Nobody reads: writing goes on, and what was written comes in its order once somebody does.
+func TestOutletWaitsForItsReader(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	o := newOutlet(w)
+	var want bytes.Buffer
+	for i := 0; want.Len() < 300_000; i++ { // a pipe holds 64 KB
+		line := bytes.Repeat([]byte{'a' + byte(i%26)}, 1+i%3000)
+		want.Write(line)
+		if n, err := o.Write(line); n != len(line) || err != nil {
+			t.Fatalf("%d of %d octets, %v", n, len(line), err)
+		}
+	}
+	got := make(chan []byte)
+	go func() {
+		b, _ := io.ReadAll(r)
+		got <- b
+	}()
+	o.flush(time.Minute)
+	w.Close()
+	if b := <-got; !bytes.Equal(b, want.Bytes()) {
+		t.Errorf("%d octets came of %d, or others", len(b), want.Len())
+	}
+}
+
+// What waits is bounded, and then the output counts as gone; and one that is closed is told
+// as such. Neither keeps us from ending.
+func TestOutletThatIsNotRead(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOutlet(w)
+	line := make([]byte, 10_000)
+	written := 0
+	for err = nil; err == nil && written < 4*mostWaiting; written += len(line) {
+		_, err = o.Write(line)
+	}
+	if !errors.Is(err, errStdoutGone) {
+		t.Errorf("after %d octets: %v", written, err)
+	}
+	if _, err := o.Write(line); !errors.Is(err, errStdoutGone) {
+		t.Errorf("and then: %v", err)
+	}
+	o.flush(time.Millisecond)
+	r.Close()
+	o.flush(time.Minute)
+	w.Close()
+
+	r, w, err = os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	o = newOutlet(w)
+	if _, err := o.Write(line); err == nil {
+		t.Error("a pipe that is closed takes what is written")
+	}
+	w.Close()
+}
+
+// As long as there is room each line is there when Write returns: stdout and stderr keep their
+// order.
+func TestOutletWritesAtOnce(t *testing.T) {
+	var b bytes.Buffer
+	o := &outlet{w: &b, room: func() bool { return true }}
+	for i, want := range []string{"one\n", "one\ntwo\n"} {
+		if _, err := o.Write([]byte([]string{"one\n", "two\n"}[i])); err != nil || b.String() != want {
+			t.Errorf("%q, %v", &b, err)
+		}
+	}
+}
