@@ -85,23 +85,6 @@ func set(t *testing.T, now time.Time) time.Time {
 	return later
 }
 
-// opened is what the packets of RTCP that were sent hold.
-func opened(t *testing.T, peer *media, sent []outgoing) (all []rtcp.Packet) {
-	t.Helper()
-	for _, o := range sent {
-		plain, err := peer.srtp.OpenRTCP(nil, o.b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		packets, err := unmarshal(plain)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, packets...)
-	}
-	return all
-}
-
 // A wall clock that is set forward by an hour loses nobody, and no round trip takes an hour.
 func TestClockThatJumps(t *testing.T) {
 	now := time.Now()
@@ -123,7 +106,7 @@ func TestClockThatJumps(t *testing.T) {
 	c.media.sent.Store(0)
 	c.sendReport(set(t, now.Add(20*time.Second)))
 	want, times := c.media.ntp(now.Add(20*time.Second)), 0
-	for _, p := range opened(t, peer, c.packets) {
+	for _, p := range take(t, c, peer) {
 		var told uint64
 		switch p := p.(type) {
 		case *rtcp.SenderReport:

@@ -211,23 +211,22 @@ func TestFraction(t *testing.T) {
 	}
 }
 
-// take returns the plain compound packet that the core has queued.
-func take(t *testing.T, c *core, peer *media) []rtcp.Packet {
+// take returns what is in the packets of RTCP that the core has queued.
+func take(t *testing.T, c *core, peer *media) (all []rtcp.Packet) {
 	t.Helper()
-	if len(c.packets) == 0 {
-		t.Fatal("nothing was sent")
+	for _, o := range c.packets {
+		plain, err := peer.srtp.OpenRTCP(nil, o.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, err := rtcp.Unmarshal(plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, packets...)
 	}
-	b := c.packets[len(c.packets)-1].b
 	c.packets = nil
-	plain, err := peer.srtp.OpenRTCP(nil, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packets, err := rtcp.Unmarshal(plain)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return packets
+	return all
 }
 
 // Who has sent nothing yet says what time it is (RFC 3611, Section 4.4), and
@@ -285,6 +284,20 @@ func TestRoundTripOfAListener(t *testing.T) {
 	}
 	if r := xr.Reports[0].(*rtcp.DLRRReportBlock); r.Reports[0] != (rtcp.DLRRReport{SSRC: c.peerSSRC, LastRR: 77, DLRR: 65536}) {
 		t.Errorf("%+v", r)
+	}
+	// A reply that still comes is of an earlier moment than our reports say.
+	known := c.rtt
+	c.takeExtended(later.Add(10*time.Second), reply)
+	if c.rtt != known {
+		t.Errorf("round trip %v by a reply that was overtaken", c.rtt)
+	}
+	// And what was asked so long ago is not answered any more.
+	c.packets = nil
+	c.sendReport(later.Add(time.Minute))
+	for _, p := range take(t, c, peer) {
+		if xr, is := p.(*rtcp.ExtendedReport); is {
+			t.Errorf("after a minute: %v", xr)
+		}
 	}
 }
 

@@ -168,12 +168,12 @@ func TestMicrophoneLeavesOut(t *testing.T) {
 // loudspeaker was opened late, so that it takes a minute and not an hour.
 func TestFastMicrophoneForLong(t *testing.T) {
 	t.Parallel()
-	const n, fast = audio.FrameSamples, 200e-6
+	const n, fast = audio.FrameSamples, 300e-6
 	far := talk(75, 0)
 	near := mix(room{delay: 700, reverb: 0.15, gain: 0.5, noise: 3, ppm: -fast * 1e6, seed: 3}.echo(far), nil)
 	out := slices.Clone(near)
 	c := New()
-	for range ringSize/4/n - 1 {
+	for range ringSize / 4 / n {
 		c.Near(make([]int16, n))
 	}
 	played := 0

@@ -508,3 +508,20 @@ func TestBursts(t *testing.T) {
 		}
 	}
 }
+
+// There is room for copies of the packet before also where the peer's packets are longer than
+// our frames: each of its copies is a packet of its own behind.
+func TestCopiesOfLongerPackets(t *testing.T) {
+	t.Parallel()
+	l := newShortLine(1, audio.FrameSamples/2)
+	l.run(3 * time.Second)
+	if l.b.copied != 0 || !l.b.adjust.spoken {
+		t.Fatalf("copied %d, spoken %v", l.b.copied, l.b.adjust.spoken)
+	}
+	l.begin = l.begin.Add(3 * time.Second)
+	l.copies = 1
+	l.run(time.Second)
+	if l.b.copied != audio.FrameSamples {
+		t.Errorf("room for copies %d samples behind, want %d", l.b.copied, audio.FrameSamples)
+	}
+}
