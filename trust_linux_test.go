@@ -173,3 +173,16 @@ func TestChangedKeys(t *testing.T) {
 	alice.sees(`in the call`)
 	c.hangup(alice, bob)
 }
+
+// What is typed are the keys of a call: the command of --verify-via cannot ask for anything at
+// the terminal, and says so.
+func TestVerifyViaHasNoTerminal(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0", "--accept", "all"}, quietEnds...)...)
+	peer := bob.sees(`securecall dial (127\.0\.0\.1:\d+)`)
+	alice := sit(t, append([]string{"dial", peer, "--verify-via", `sh -c 'read password </dev/tty && echo "$password"'`}, quietEnds...)...)
+	alice.sees(`verify-via: .*/dev/tty`)
+	alice.sees(`--verify-via gave no answer`)
+	alice.types("q")
+	alice.leaves(0)
+}

@@ -34,6 +34,7 @@ func TestImportedNameIsNoZID(t *testing.T) {
 
 // Somebody with ten thousand contacts finds each of them.
 func TestTenThousandContacts(t *testing.T) {
+	t.Parallel()
 	const many = 10_000
 	dir := acquainted(t)
 	var lines strings.Builder

@@ -216,7 +216,7 @@ func TestKilledWhileUpdating(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := full(3)
-		after = s.with(nil, r.append(nil), false)
+		after = fileWith(s, nil, r.append(nil), false)
 	}, func(dir, printed string) {
 		got, err := os.ReadFile(filepath.Join(dir, "zids"))
 		want := before
@@ -486,7 +486,7 @@ func TestBuffersAreWiped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data = s.with(nil, line, false)
+	data = fileWith(s, nil, line, false)
 	if err := c.write(data); err != nil || bytes.Contains(data, hex.AppendEncode(nil, r.RS1)) {
 		t.Errorf("%v, still there: %q", err, data)
 	}

@@ -156,63 +156,57 @@ func (s *state) record(line []byte) (r Record, found bool, err error) {
 	return r, err == nil, err
 }
 
-// of is the state in data, which with has written.
-func (s *state) of(data []byte) *state {
-	return &state{own: s.own, head: s.head, records: data[len(s.head) : len(data)-sumSize]}
-}
-
-// update is a new file with the record of zid as change makes it, or nil where that changes
-// nothing or is refused.
-func (s *state) update(zid ZID, change func(r *Record) error) ([]byte, error) {
+// update returns the line of zid as it is, and as change makes it: nil where that is the same, or
+// is refused.
+func (s *state) update(zid ZID, change func(r *Record) error) (old, line []byte, stranger bool, err error) {
 	if zid == s.own {
-		return nil, errors.New("zid cache: about one's own ZID nothing is kept")
+		return nil, nil, false, errors.New("zid cache: about one's own ZID nothing is kept")
 	}
-	old := s.find(zid)
+	old = s.find(zid)
 	r, known, err := s.record(old)
 	if err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
 	before := r // the same slices, to be wiped whatever change does with r
 	defer before.Wipe()
 	r.ZID = zid
 	if err := change(&r); err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
 	if r.ZID != zid {
-		return nil, errors.New("zid cache: a record cannot change its ZID")
+		return nil, nil, false, errors.New("zid cache: a record cannot change its ZID")
 	}
 	if err := r.check(); err != nil {
-		return nil, err
+		return nil, nil, false, err
 	}
 	if other := s.named(r.Name); other != nil && (old == nil || &other[0] != &old[0]) {
 		owner, _ := parseZID(other[:min(len(other), 2*len(zid))])
-		return nil, &NameTakenError{Name: r.Name, ZID: owner}
+		return nil, nil, false, &NameTakenError{Name: r.Name, ZID: owner}
 	}
-	line := r.append(make([]byte, 0, maxLine))
-	defer clear(line)
+	line = r.append(make([]byte, 0, maxLine))
 	if known && bytes.Equal(line, old) {
-		return nil, nil
+		clear(line)
+		line = nil
 	}
-	return s.with(old, line, r.stranger()), nil
+	return old, line, r.stranger(), nil
 }
 
-// with is a new file in which the line now stands instead of before, which is
+// with is a file, but for the sum, in which the line now stands instead of before, which is
 // one of s or nil. Where a stranger's line is added, the oldest go that are too
-// many.
+// many. There is room for as much again, so that many updates in a row cost no copy each.
 func (s *state) with(before, now []byte, stranger bool) []byte {
 	out := [][]byte{before}
 	if stranger {
 		out = append(out, s.oldest(MaxStrangers-1, before)...)
 	}
-	data := make([]byte, 0, len(s.head)+len(s.records)+len(now)+sumSize)
+	data := make([]byte, 0, 2*(len(s.head)+len(s.records)+len(now)+sumSize))
 	data = append(data, s.head...)
 	for line := range bytes.Lines(s.records) {
 		if !slices.ContainsFunc(out, func(o []byte) bool { return len(o) > 0 && &o[0] == &line[0] }) {
 			data = append(data, line...)
 		}
 	}
-	data = append(data, now...)
-	return appendSum(data, data)
+	return append(data, now...)
 }
 
 // oldest are the lines of strangers, but for one, that are more than keep, by

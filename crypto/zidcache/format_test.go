@@ -45,7 +45,7 @@ func TestFormat(t *testing.T) {
 	if got := fmt.Sprintf("%x %x %x %x %x %x", s.own[:2], r.ZID[:2], r.RS1[:2], r.Meet1[:2], r.RS2, r.Meet2); got != "0f1e c0ff 0001 2021  " {
 		t.Error(got)
 	}
-	if !bytes.Equal(s.with(nil, nil, false), data) {
+	if !bytes.Equal(fileWith(s, nil, nil, false), data) {
 		t.Error("written again, it is another file")
 	}
 }
@@ -312,7 +312,7 @@ func FuzzFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := s.with(nil, nil, false)
+		again := fileWith(s, nil, nil, false)
 		if old, ok := bytes.CutPrefix(content, []byte("securecall zids 1\n")); ok {
 			data = summed("securecall zids 2\n" + string(old))
 		}
@@ -337,7 +337,7 @@ func FuzzFile(f *testing.F) {
 		_, _, _ = s.record(s.named("bob"))
 		s.oldest(0, s.find(peer(1)))
 		r := full(1)
-		s, err = parse(s.with(s.find(peer(1)), r.append(nil), true))
+		s, err = parse(fileWith(s, s.find(peer(1)), r.append(nil), true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -356,7 +356,7 @@ func crowd(b *testing.B) *Cache {
 		r := full(n)
 		s.records = r.append(s.records)
 	}
-	if err := c.write(s.with(nil, nil, false)); err != nil {
+	if err := c.write(fileWith(s, nil, nil, false)); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

@@ -221,20 +221,30 @@ type Updater func(zid ZID, change func(r *Record) error) error
 // new, where the old one turns out to be damaged.
 func (c *Cache) Together(f func(update Updater) error) error {
 	return c.locked(func(s *state) error {
-		var data []byte // what s was read from, once there is an update
+		var data []byte // head and records of s, once there is an update
 		defer func() { clear(data) }()
 		err := f(func(zid ZID, change func(r *Record) error) error {
-			next, err := s.update(zid, change)
-			if next != nil {
+			old, line, stranger, err := s.update(zid, change)
+			defer clear(line)
+			switch {
+			case err != nil || line == nil:
+				return err
+			case old == nil && !stranger && cap(data)-len(data) > len(line):
+				data = append(data, line...)
+			default:
+				next := s.with(old, line, stranger)
 				clear(data)
-				data, s = next, s.of(next)
+				data = next
 			}
-			return err
+			s = &state{own: s.own, head: s.head, records: data[len(s.head):]}
+			return nil
 		})
 		if err != nil || data == nil {
 			return err
 		}
-		return c.write(data)
+		file := appendSum(data, data)
+		defer clear(file)
+		return c.write(file)
 	})
 }
 
@@ -245,7 +255,8 @@ func (c *Cache) Forget(zid ZID) error {
 		if line == nil {
 			return nil
 		}
-		return c.write(s.with(line, nil, false))
+		data := s.with(line, nil, false)
+		return c.write(appendSum(data, data))
 	})
 }
 

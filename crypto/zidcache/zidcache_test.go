@@ -260,7 +260,7 @@ func TestStrangersMakeRoom(t *testing.T) {
 		lines = r.append(lines)
 	}
 	s.records = lines
-	if err := c.write(s.with(nil, nil, false)); err != nil {
+	if err := c.write(fileWith(s, nil, nil, false)); err != nil {
 		t.Fatal(err)
 	}
 	known := func(n int) bool {
@@ -412,4 +412,10 @@ func TestTogetherIsWholeOrNothing(t *testing.T) {
 			t.Errorf("%v, want %v", err, last)
 		}
 	}
+}
+
+// fileWith is the whole file of which with is all but the sum.
+func fileWith(s *state, before, now []byte, stranger bool) []byte {
+	data := s.with(before, now, stranger)
+	return appendSum(data, data)
 }
