@@ -81,11 +81,12 @@ missing() {
 }
 
 # speech FILE...: recorded speech into $files: FILEs, or else Debian's. Sentences
-# rather than single words: files of 6 s and more.
+# rather than single words: files of 6 s and more; one in EVERY (1) of them.
 speech() {
 	files=("$@")
 	(($#)) && return
 	local sounds=/usr/share/asterisk/sounds
 	[[ ! -d $sounds ]] || mapfile -t files < <(find "$sounds" -path '*/en*' -name '*.wav' -size +96000c | LC_ALL=C sort)
+	mapfile -t files < <(printf '%s\n' "${files[@]}" | awk -v every="${EVERY:-1}" 'length && NR % every == 0')
 	((${#files[@]})) || missing "no recorded speech: apt-get install asterisk-core-sounds-en-wav"
 }

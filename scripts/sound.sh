@@ -206,7 +206,7 @@ plays() { # WHAT CHANNEL: the caller's tone is heard there again.
 hears() { # WHAT FILE LISTENER: it has written what was said into the microphone in the end.
 	local alike words
 	reap "$3"
-	tail -c 96000 "$2" >"$work/end.raw" # 6 s
+	tail -c 80000 "$2" >"$work/end.raw" # 5 s
 	alike=$("$work/measure" alike "$work/short.wav" "$work/end.raw") || alike="correlation 0"
 	read -r -a words <<<"$alike"
 	check "$1: it is heard again: correlation ${words[1]}" is "${words[1]}" ">" 0.9
