@@ -154,6 +154,30 @@ func TestFewLatePacketsMoveNothing(t *testing.T) {
 	}
 }
 
+// A machine that stands still once, or a path, and lets all go at once says nothing about the
+// packets that follow: the delay stays where it is. Again and again it is worth waiting for.
+func TestPauseMovesNothing(t *testing.T) {
+	t.Parallel()
+	for _, pause := range []time.Duration{ms(60), ms(100), ms(160), ms(220)} {
+		for _, every := range []time.Duration{time.Hour, time.Second} {
+			if every == time.Second && pause > ms(160) {
+				continue // an outage, each of which is forgotten
+			}
+			l := newLine(1)
+			l.path = func(sent time.Duration) (time.Duration, bool) {
+				if since := (sent - 8*time.Second) % every; sent >= 8*time.Second && since < pause {
+					return pause - since, false
+				}
+				return 0, false
+			}
+			moved := l.run(20*time.Second).Delay - ms(5)
+			if stays := moved.Abs() <= ms(1); stays != (every == time.Hour) {
+				t.Errorf("%v every %v: the delay has moved by %v", pause, every, moved)
+			}
+		}
+	}
+}
+
 // What is begun is finished: the delay that packets had does, but one that has left it does
 // not stop short of the next, where it would have moved for nothing.
 func TestNoMoveStopsHalfWay(t *testing.T) {
@@ -183,7 +207,7 @@ func TestWhatIsHeldDoesOnlyInSpeech(t *testing.T) {
 	for silent, want := range map[bool]int{true: 2 * audio.FrameSamples, false: 280} {
 		a := arrivals{frame: audio.FrameSamples}
 		for n := range 100 {
-			a.add(audio.Duration(n*a.frame), 0, 0, silent)
+			a.add(audio.Duration(n*a.frame), 0, 0, false, silent)
 		}
 		a.weigh(224, 4000, 280, false)
 		if a.grow != want {
@@ -209,7 +233,7 @@ func TestRoomForCopiesStays(t *testing.T) {
 func TestNoDebtOfRegret(t *testing.T) {
 	a := arrivals{frame: audio.FrameSamples}
 	for n := range 100 {
-		a.add(audio.Duration(n*a.frame), 0, 0, false)
+		a.add(audio.Duration(n*a.frame), 0, 0, false, false)
 		a.worthIt(-moveWorth)
 	}
 	if a.regret != 0 {

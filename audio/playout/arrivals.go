@@ -26,6 +26,7 @@ type arrivals struct {
 	lags  [window]int32
 	came  [window]int32         // the same to the sample, without the grid; of a copy, that of its packet
 	times [window]time.Duration // since the stream began
+	held  [window]bool          // it came in one lump with later ones
 	at    int                   // where the next one goes
 	n     int
 
@@ -72,10 +73,11 @@ const (
 	peaks  = 24                     // the largest lags that are weighed against each other
 )
 
-// add takes in the lag of a packet that came at now, and what it was when it came;
-// silent: nothing but silence has come yet.
-func (a *arrivals) add(now time.Duration, lag, came int, silent bool) {
+// add takes in the lag of a packet that came at now, and what it was when it came; held: in
+// one lump with later ones; silent: nothing but silence has come yet.
+func (a *arrivals) add(now time.Duration, lag, came int, held, silent bool) {
 	a.silent = silent
+	a.held[a.at] = held
 	a.lags[a.at], a.came[a.at], a.times[a.at] = int32(lag), int32(came), now
 	a.at = (a.at + 1) % window
 	a.n = min(a.n+1, window)
@@ -237,7 +239,8 @@ func price(top *[peaks]int32, delay, late, ceiling int) int {
 }
 
 // shortly is the delay for which but the spared ones of the recent packets are
-// in time, and how many of them cannot be waited for.
+// in time, and how many of them cannot be waited for. What a machine that paused lets go in one
+// lump says as much as its last packet: how late the path is now.
 func (a *arrivals) shortly(ceiling int) (delay, hopeless int) {
 	var top [spared + 1]int32
 	for i := range top {
@@ -247,6 +250,9 @@ func (a *arrivals) shortly(ceiling int) (delay, hopeless int) {
 		lag := a.lags[(a.at-1-i+window)%window]
 		if int(lag) > ceiling {
 			hopeless++
+			continue
+		}
+		if a.held[(a.at-1-i+window)%window] {
 			continue
 		}
 		for j := range top {

@@ -17,15 +17,15 @@ func (b *Buffer) settle(now time.Time) {
 	}
 	if len(came) > 0 && !b.catchesUp(now, came) {
 		more := false
-		for _, p := range came {
+		for i, p := range came {
 			if b.astray(p.lag) {
 				continue
 			}
-			came := p.lag - audio.Samples(now.Sub(p.at)) - p.back
+			exact := p.lag - audio.Samples(now.Sub(p.at)) - p.back
 			if p.raised {
-				came -= b.frame
+				exact -= b.frame
 			}
-			b.arrivals.add(p.at.Sub(b.begin), p.lag, came, !b.adjust.spoken)
+			b.arrivals.add(p.at.Sub(b.begin), p.lag, exact, heldBack(came[i:]), !b.adjust.spoken)
 			more = more || p.lag > b.arrivals.grow
 		}
 		// Only to grow is there any hurry.
@@ -61,6 +61,23 @@ func (b *Buffer) settle(now time.Time) {
 		b.stats.Target = max(0, b.stats.Delay+audio.Duration(b.arrivals.grow-b.delay))
 	}
 }
+
+// heldBack tells whether so many later packets came together with the first of came that it was
+// held back: by a machine that paused, or a path that stood still.
+func heldBack(came []arrival) bool {
+	first, with := came[0], 0
+	for _, p := range came {
+		if p.back == 0 && int32(p.timestamp-first.timestamp) > 0 && p.at.Sub(first.at) < lump {
+			with++
+		}
+	}
+	return first.back == 0 && with >= lumpLeast
+}
+
+const (
+	lump      = 5 * time.Millisecond
+	lumpLeast = 2 // beside itself: one alone it may have been overtaken by
+)
 
 // astray tells whether a packet is from so far in the future that no path can have
 // been that fast, and stands alone. It is played in its time, but says nothing: taken
