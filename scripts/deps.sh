@@ -27,6 +27,9 @@ dpkg-dev            dpkg-shlibdeps                             the Debian packag
 groff-base          groff                                      the manual page
 zsh                 zsh                                        completions
 fish                fish                                       completions
+libspandsp-dev      /usr/include/*-linux-*/spandsp.h           concealment beside spandsp's
+libspeexdsp-dev     /usr/include/speex/speex_echo.h            echo cancellation beside speexdsp's
+asterisk-core-sounds-en-wav /usr/share/asterisk/sounds         both of these
 shellcheck          shellcheck                                 make check
 "
 

@@ -19,7 +19,7 @@ run() {
 }
 
 # lack NEED...: what of it is not here: commands, headers as NAME.h,
-# linux, root, cgo.
+# linux, root, cgo, asterisk (recorded speech).
 lack() {
 	local n missing=()
 	for n; do
@@ -27,7 +27,8 @@ lack() {
 		linux) [[ $(uname) == Linux ]] || missing+=("Linux") ;;
 		root) ((EUID == 0)) || missing+=("root") ;;
 		cgo) scripts/cgo.sh >/dev/null || missing+=("cgo") ;;
-		*.h) [[ -e /usr/include/$n ]] || missing+=("$n") ;;
+		asterisk) [[ -d /usr/share/asterisk/sounds ]] || missing+=("recorded speech of asterisk-core-sounds-en-wav") ;;
+		*.h) [[ -e /usr/include/$n ]] || compgen -G "/usr/include/*-linux-*/$n" >/dev/null || missing+=("$n") ;;
 		*) has "$n" || missing+=("$n") ;;
 		esac
 	done
@@ -45,6 +46,9 @@ run capture.sh "recorded calls" "$(lack linux root ip tcpdump tshark)"
 run sound.sh "calls through PulseAudio" "$(lack linux cgo pulseaudio parec)"
 run service.sh "services, by the tools of systemd" "$(lack linux systemd-analyze systemd-socket-activate strace)"
 run pressure.sh "memory pressure and loaded processors" "$(lack linux)"
+export EVERY=3 # of the recordings
+run conceal.sh "concealment beside spandsp's" "$(lack cc spandsp.h asterisk)"
+run echo.sh "echo cancellation beside speexdsp's" "$(lack cc speex/speex_echo.h asterisk)"
 run room.sh "a loudspeaker and a microphone in one room" "$(lack linux pulseaudio parec)"
 
 echo
