@@ -51,10 +51,10 @@ func pulseName(spec, environment string) (string, error) {
 	return spec, nil
 }
 
-// stays tells whether a stream may be on no other device than the one of that name. Where a
+// stays tells whether a stream may be on no other device than the one that was named. Where a
 // headset is unplugged, a server goes on at what else it has: a whole room would hear what was
 // for one. We go on in silence until it is back. Who leaves the choice to the server gets it.
-func stays(name string) bool { return name != "" }
+func stays(spec string) bool { return spec != "default" }
 
 // pulseFailure says in plain words what a request ended in.
 func pulseFailure(err error) error {
@@ -85,7 +85,7 @@ func openPulseSource(spec string, o Options) (audio.Source, error) {
 		ChannelMap:         pulseMono,
 		SourceIndex:        proto.Undefined,
 		SourceName:         name,
-		NoMove:             stays(name),
+		NoMove:             stays(spec),
 		BufferMaxLength:    proto.Undefined,
 		BufferFragSize:     uint32(2 * o.frame()),
 		AdjustLatency:      true,
@@ -169,7 +169,7 @@ func openPulseSink(spec string, o Options) (audio.Sink, error) {
 		ChannelMap:         pulseMono,
 		SinkIndex:          proto.Undefined,
 		SinkName:           name,
-		NoMove:             stays(name),
+		NoMove:             stays(spec),
 		BufferMaxLength:    proto.Undefined,
 		BufferTargetLength: target,
 		// It starts with a whole frame at hand; see keepTime for later.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -209,9 +208,7 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 func (s *settings) config(q *queue, attended bool) call.Config {
 	// A kernel's timer takes a thread of ours: for one call, that it be exact.
 	o := device.Options{Stdin: os.Stdin, Stdout: os.Stdout, KernelTimers: s.maxCalls <= 1, Frame: audio.Samples(s.packetTime)}
-	o.Stderr = func() io.WriteCloser { // free of what a terminal obeys, and no part of what scripts read
-		return &hookOutput{tell: func(line string) { q.put(0, call.Fault{Err: errors.New("exec: " + line)}) }}
-	}
+	o.Stderr = saidTo(func(err error) { q.put(0, call.Fault{Err: err}) })
 	return call.Config{
 		Mic: func() (audio.Source, error) { return device.OpenSource(s.mic, o) },
 		Speaker: func() (audio.Sink, error) {
@@ -249,6 +246,21 @@ func (s *settings) config(q *queue, attended bool) call.Config {
 		Recorder:     s.records.open,
 		RecordAtOnce: s.records.given != "",
 		RecordUntold: s.records.untold,
+	}
+}
+
+// execSaid is a line that a program of exec: has written to its errors.
+type execSaid string
+
+func (e execSaid) Error() string { return "exec: " + string(e) }
+
+// Anonymous implements anonymous: it may name hosts.
+func (e execSaid) Anonymous() string { return "exec: a program has said something" }
+
+// saidTo has such lines told one by one, free of what a terminal obeys.
+func saidTo(tell func(error)) func() io.WriteCloser {
+	return func() io.WriteCloser {
+		return &hookOutput{tell: func(line string) { tell(execSaid(line)) }}
 	}
 }
 

@@ -54,7 +54,7 @@ func newPost(t *testing.T, commands map[string]string) *post {
 	}
 	x := &post{}
 	x.phone = &phone{
-		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: &x.screen},
+		s: s, stdout: &console{w: io.Discard}, stderr: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: &x.screen},
 		events: newEvents(&x.told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(),
 	}
 	return x

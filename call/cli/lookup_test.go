@@ -31,6 +31,16 @@ func TestLookupIsWaitedFor(t *testing.T) {
 		t.Errorf("said %q", &b)
 	}
 
+	// On a terminal the line that says so is taken away before what went wrong is told.
+	var shown bytes.Buffer
+	c := &console{w: &shown, terminal: true}
+	live := &phone{s: &settings{timeout: 2 * atOnce}, screen: &screen{results: c, talk: c, errors: c, live: c}}
+	_, err = live.lookup(t.Context(), "bob.example")
+	_ = live.fail(err)
+	if before, _, _ := strings.Cut(shown.String(), "securecall: "); !strings.Contains(before, "looking up bob.example") || !strings.HasSuffix(before, "\x1b[K") {
+		t.Errorf("shown: %q", &shown)
+	}
+
 	// An interrupt ends the wait, and an address is none.
 	p.s.timeout = time.Hour
 	ctx, stop := context.WithCancel(t.Context())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"sync"
@@ -22,7 +23,7 @@ type outlet struct {
 }
 
 const (
-	pipeRoom    = 512     // octets that go into a pipe at once where any do (POSIX, PIPE_BUF)
+	pipeRoom    = 4096    // octets that go into a pipe at once where any do (Linux, PIPE_BUF)
 	mostWaiting = 1 << 20 // octets: hours of events
 	lastRead    = 2 * time.Second
 )
@@ -31,8 +32,8 @@ func newOutlet(f *os.File) *outlet {
 	return &outlet{w: f, room: func() bool { return hasRoom(f) }}
 }
 
-// Write implements io.Writer. The error is that of an earlier line, or errStdoutGone where too
-// much waits.
+// Write implements io.Writer. The error is that of the output, which is final, or errStdoutGone
+// where too much waits: then b is left out.
 func (o *outlet) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -42,49 +43,54 @@ func (o *outlet) Write(b []byte) (int, error) {
 		m, o.err = o.w.Write(b[n:min(len(b), n+pipeRoom)])
 		n += m
 	}
-	if o.err == nil && len(o.waiting)+len(b)-n > mostWaiting {
-		o.err = errStdoutGone
-	}
-	if o.err != nil {
+	switch {
+	case o.err != nil:
 		return n, o.err
+	case n == len(b):
+		return n, nil
+	case len(o.waiting)+len(b)-n > mostWaiting:
+		return n, errStdoutGone
 	}
-	if n < len(b) {
-		o.waiting = append(o.waiting, b[n:]...)
-		if o.idle == nil {
-			o.idle = make(chan struct{})
-			go o.drain()
-		}
+	o.waiting = append(o.waiting, b[n:]...)
+	if o.idle == nil {
+		o.idle = make(chan struct{})
+		go o.drain()
 	}
 	return len(b), nil
 }
 
+// drain writes what waits, a line at a time: others may write to the same pipe.
 func (o *outlet) drain() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.waiting) > 0 && o.err == nil {
-		b := o.waiting
-		o.waiting = nil
-		o.mu.Unlock()
-		_, err := o.w.Write(b)
-		o.mu.Lock()
-		if o.err == nil {
-			o.err = err
+		line := o.waiting
+		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			line = line[:i+1]
 		}
+		o.waiting = o.waiting[len(line):]
+		o.mu.Unlock()
+		_, err := o.w.Write(line)
+		o.mu.Lock()
+		o.err = err
 	}
 	close(o.idle)
 	o.idle = nil
 }
 
-// flush gives a reader a moment for the rest, when we are to end.
-func (o *outlet) flush(patience time.Duration) {
+// flush gives a reader a moment for the rest, when we are to end, and tells whether all has gone.
+func (o *outlet) flush(patience time.Duration) bool {
 	o.mu.Lock()
 	idle := o.idle
 	o.mu.Unlock()
-	if idle == nil {
-		return
+	if idle != nil {
+		select {
+		case <-idle:
+		case <-time.After(patience):
+			return false
+		}
 	}
-	select {
-	case <-idle:
-	case <-time.After(patience):
-	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err == nil
 }

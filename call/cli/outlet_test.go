@@ -32,7 +32,9 @@ func TestOutletWaitsForItsReader(t *testing.T) {
 		b, _ := io.ReadAll(r)
 		got <- b
 	}()
-	o.flush(time.Minute)
+	if !o.flush(time.Minute) {
+		t.Error("not all has gone")
+	}
 	w.Close()
 	if b := <-got; !bytes.Equal(b, want.Bytes()) {
 		t.Errorf("%d octets came of %d, or others", len(b), want.Len())
@@ -55,12 +57,20 @@ func TestOutletThatIsNotRead(t *testing.T) {
 	if !errors.Is(err, errStdoutGone) {
 		t.Errorf("after %d octets: %v", written, err)
 	}
-	if _, err := o.Write(line); !errors.Is(err, errStdoutGone) {
-		t.Errorf("and then: %v", err)
+	if o.flush(time.Millisecond) {
+		t.Error("all is said to have gone")
 	}
-	o.flush(time.Millisecond)
+	// Once somebody reads, what is written from then on comes.
+	if _, err := io.CopyN(io.Discard, r, mostWaiting); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := o.Write(line); n != len(line) || err != nil {
+		t.Errorf("%d octets, %v", n, err)
+	}
 	r.Close()
-	o.flush(time.Minute)
+	if o.flush(time.Minute) {
+		t.Error("what went into a closed pipe is said to have gone")
+	}
 	w.Close()
 
 	r, w, err = os.Pipe()

@@ -12,6 +12,10 @@ import (
 // other programs may share it.
 func hasRoom(f *os.File) bool {
 	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLOUT}}
-	n, err := unix.Poll(fds, 0)
-	return err != nil || n > 0 // an error of the output is for the write to tell
+	for {
+		n, err := unix.Poll(fds, 0)
+		if err != unix.EINTR {
+			return err != nil || n > 0 // an error of the output is for the write to tell
+		}
+	}
 }

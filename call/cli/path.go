@@ -111,7 +111,7 @@ func (p *phone) lookup(ctx context.Context, host string) (addrs []netip.AddrPort
 	case <-done:
 	case <-time.After(atOnce):
 		p.screen.wait(time.Now(), "looking up "+printable(host))
-		<-done
+		p.screen.waitFor(done)
 	}
 	if ctx.Err() != nil {
 		return nil, errInterrupted

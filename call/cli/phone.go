@@ -52,7 +52,7 @@ type phone struct {
 // newPhone finds out who is there. listener tells whether somebody may have
 // to be asked.
 func newPhone(s *settings, listener bool) (*phone, error) {
-	p := &phone{s: s, stdout: newConsole(os.Stdout), stderr: newConsole(os.Stderr)}
+	p := &phone{s: s, stdout: newConsole(os.Stdout).patient(), stderr: newConsole(os.Stderr).patient()}
 	ask := p.stderr
 	if p.tty = findTerminal(s); p.tty != nil && !ask.terminal {
 		// Questions go past a redirected stderr to the terminal itself.
@@ -80,6 +80,7 @@ func newPhone(s *settings, listener bool) (*phone, error) {
 		mic: s.mic, speaker: s.speaker, split: s.splitSAS, records: s.records,
 	}
 	p.vias, p.reach, p.hooks = newVias(), newReachable(), newHooks(s)
+	p.hooks.lines.why = p.screen.whyEnded
 	p.screen.hooked = s.hooks.decide()
 	if p.tty != nil {
 		p.screen.ask = ask
@@ -219,7 +220,7 @@ func (p *phone) show(items []item) {
 		p.hooks.note(i)
 		p.ready(i.e)
 	}
-	if p.stdout.err != nil {
+	if p.stdout.err != nil || p.log != nil && p.stderr.err != nil {
 		p.failed = true
 	}
 }
@@ -229,6 +230,9 @@ func (p *phone) finish(ended call.Ended) error {
 	p.screen.done()
 	if p.keys != nil {
 		p.keys.restore()
+	}
+	if !p.stdout.flush() {
+		p.failed = true
 	}
 	switch {
 	case p.failed:
@@ -259,6 +263,7 @@ func (p *phone) complain(d diagnosis) {
 	if p.log != nil {
 		p.log.fail(time.Now(), 0, slog.LevelError, d)
 	}
+	p.screen.wipe()
 	complain(p.screen.errors, d)
 }
 

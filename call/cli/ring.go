@@ -90,7 +90,10 @@ type ringer struct {
 }
 
 func newRinger() *ringer {
-	return &ringer{open: func(spec string) (audio.Sink, error) { return device.OpenSink(spec, device.Options{}) }}
+	r := &ringer{}
+	said := device.Options{Stderr: saidTo(func(err error) { r.tell(err) })}
+	r.open = func(spec string) (audio.Sink, error) { return device.OpenSink(spec, said) }
+	return r
 }
 
 // play plays a sound to what spec names, in place of what was played before; otherwise is what

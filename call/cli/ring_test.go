@@ -71,7 +71,7 @@ func atRinger(s *settings) (*phone, *bench, *[]error) {
 	}
 	s.ringer = &ringer{open: b.sink, tell: func(err error) { *told = append(*told, err) }}
 	return &phone{
-		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
+		s: s, stdout: &console{w: io.Discard}, stderr: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
 		reach: newReachable(), hooks: newHooks(s), vias: newVias(),
 	}, b, told
 }

@@ -83,6 +83,20 @@ func (s *screen) wait(at time.Time, what string) {
 	s.tick(at)
 }
 
+// waitFor has the time that one waits go on until done is closed.
+func (s *screen) waitFor(done <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case now := <-tick.C:
+			s.tick(now)
+		}
+	}
+}
+
 // ring has the terminal's bell ring once a cadence, while somebody is asked.
 func (s *screen) ring(now time.Time) {
 	if s.bell && s.ringing && now.Sub(s.rung) > progress.Period-time.Second/2 { // ticks are seconds, give or take a little

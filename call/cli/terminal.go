@@ -15,27 +15,27 @@ import (
 type console struct {
 	w        io.Writer
 	file     *os.File // nil in tests
-	outlet   *outlet  // w, where it is no terminal; nil: it is one, or a test
+	outlet   *outlet  // w, of a patient one that is no terminal
 	terminal bool
 	raw      *atomic.Bool // of the terminal that keys are read from; nil: never
 	err      error        // the first failure to write
 }
 
 func newConsole(f *os.File) *console {
-	c := &console{w: f, file: f, terminal: isTerminal(f)}
+	return &console{w: f, file: f, terminal: isTerminal(f)}
+}
+
+// patient has what is no terminal hold nobody up, and makes flush necessary.
+func (c *console) patient() *console {
 	if !c.terminal {
-		c.outlet = newOutlet(f)
+		c.outlet = newOutlet(c.file)
 		c.w = c.outlet
 	}
 	return c
 }
 
-// flush is for when we are about to end.
-func (c *console) flush() {
-	if c.outlet != nil {
-		c.outlet.flush(lastRead)
-	}
-}
+// flush is for when we are about to end. It tells whether all that was written has gone.
+func (c *console) flush() bool { return c.outlet == nil || c.outlet.flush(lastRead) }
 
 // Write implements io.Writer.
 func (c *console) Write(b []byte) (int, error) {

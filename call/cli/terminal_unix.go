@@ -20,7 +20,7 @@ func inForeground(f *os.File) bool {
 // goroutine does, until stop is called.
 func (k *keyboard) restoresOnQuit() (stop func()) {
 	quit := make(chan os.Signal, 1)
-	signal.Notify(quit, unix.SIGQUIT, unix.SIGABRT)
+	signal.Notify(quit, unix.SIGQUIT)
 	go func() {
 		s, ok := <-quit
 		if !ok {

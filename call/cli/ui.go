@@ -115,6 +115,10 @@ func (s *screen) show(at time.Time, id int, e call.Event) {
 		if e.Hint != "" {
 			d.hint = printable(e.Hint)
 		}
+		if said := execSaid(""); errors.As(e.Err, &said) {
+			s.say(s.errors, "%s", d.what)
+			break
+		}
 		if errors.Is(e.Err, meet.ErrGuessed) || isHookError(e.Err) { // to be known with -q as well
 			s.wipe()
 			complain(s.errors, d)

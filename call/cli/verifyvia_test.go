@@ -30,7 +30,7 @@ func verifying(command ...string) (*phone, *judge, *bytes.Buffer) {
 	s := &settings{json: true}
 	s.verifyVia = command
 	return &phone{
-		s: s, stdout: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
+		s: s, stdout: &console{w: io.Discard}, stderr: &console{w: io.Discard}, screen: &screen{results: io.Discard, talk: io.Discard, errors: io.Discard},
 		events: newEvents(&told, s), reach: newReachable(), hooks: newHooks(s), vias: newVias(),
 	}, &judge{compared: map[int]string{}}, &told
 }
