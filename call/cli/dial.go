@@ -78,6 +78,9 @@ func dial(c *ucli.Context) error {
 	if err == nil {
 		err = s.records.check()
 	}
+	if err == nil {
+		err = s.checkVia()
+	}
 	if err != nil {
 		return p.fail(err)
 	}

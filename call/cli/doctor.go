@@ -114,7 +114,7 @@ func (d *checkup) run() error {
 			return d.end(err)
 		}
 		if d.out.err != nil {
-			return errStdoutGone
+			return d.out.err
 		}
 	}
 	return d.end(nil)

@@ -19,6 +19,7 @@ type doings struct {
 	peer        string // the contact's name; empty: a stranger
 	path        string
 	stats       *call.Stats // the last; nil: none yet
+	came        time.Time   // when packets came last, by these
 	said, heard float64     // levels, in dBFS
 
 	held, recording, peerRecords bool
@@ -186,6 +187,9 @@ func (s *screen) showDoing(e call.Event) {
 	case call.DTMF:
 		s.say(s.talk, "%s pressed %s", s.they(), printable(e.Digits))
 	case call.Stats:
+		if s.stats == nil || e.Received > s.stats.Received {
+			s.came = time.Now()
+		}
 		s.stats = &e
 		if s.verbose {
 			s.say(s.talk, "%s", figuresText(e))

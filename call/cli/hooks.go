@@ -53,15 +53,24 @@ func (h hookCommands) check() error {
 		if h[event] == nil {
 			continue
 		}
-		if _, err := exec.LookPath(h[event][0]); err != nil {
-			var search *exec.Error
-			if errors.As(err, &search) {
-				err = search.Err
-			}
-			return &hookError{fmt.Sprintf("--on-%s: %q: %v", event, h[event][0], err)}
+		if err := findProgram("on-"+event, h[event]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// findProgram tells whether the program of a command is there.
+func findProgram(flag string, command []string) error {
+	_, err := exec.LookPath(command[0])
+	if err == nil {
+		return nil
+	}
+	var search *exec.Error
+	if errors.As(err, &search) {
+		err = search.Err
+	}
+	return &hookError{fmt.Sprintf("--%s: %q: %v", flag, command[0], err)}
 }
 
 // hookError is a command that is not there, or has gone wrong.

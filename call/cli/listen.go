@@ -177,7 +177,7 @@ func listen(c *ucli.Context) error {
 
 // checkCalls finds out, as far as that goes without a call, whether calls can be as the flags say.
 func (s *settings) checkCalls() error {
-	for _, check := range []func() error{s.hooks.check, s.checkSound, s.checkRing, s.checkListen} {
+	for _, check := range []func() error{s.hooks.check, s.checkVia, s.checkSound, s.checkRing, s.checkListen} {
 		if err := check(); err != nil {
 			return err
 		}

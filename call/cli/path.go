@@ -23,7 +23,10 @@ type callee struct {
 // find settles whom typed means: a contact, a call code or a host. A contact's name wins,
 // then, with --via, what looks like a code; contact:, code: and host: in front say which.
 func (s *settings) find(typed string) (who callee, err error) {
-	if host, ok := strings.CutPrefix(typed, "host:"); ok {
+	if host, ok := strings.CutPrefix(typed, "host:"); ok || strings.TrimSpace(typed) == "" {
+		if strings.TrimSpace(host) == "" {
+			return who, usagef("securecall dial bob.example; in a script, is the variable set?", "there is nobody to call: the peer is empty")
+		}
 		s.address = host
 		return callee{host: host}, nil
 	}

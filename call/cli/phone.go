@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -190,6 +191,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.beat(ctx, e)
 		case ended := <-done:
 			p.show(q.take())
+			p.vias.end()
 			p.awaitHooks(e)
 			return p.finish(ended)
 		}
@@ -236,7 +238,7 @@ func (p *phone) finish(ended call.Ended) error {
 	}
 	switch {
 	case p.failed:
-		return p.fail(errStdoutGone)
+		return p.fail(cmp.Or(p.stdout.err, errStdoutGone))
 	case ended.Reason == call.ReasonNormal:
 		return nil
 	case !p.ended:

@@ -62,6 +62,10 @@ func (s *screen) status(now time.Time, room int) string {
 	return s.join(fit(s.parts(now), room), room)
 }
 
+// longQuiet is more than the time between two figures: one that holds or is mute sends silence, and
+// of whom nothing comes at all has lost the network, or the program.
+const longQuiet = 7 * time.Second
+
 // parts are all that there is to show, in the order in which it stands.
 func (s *screen) parts(now time.Time) (parts []part) {
 	show := func(holds bool, weight int, style, text string) {
@@ -83,7 +87,10 @@ func (s *screen) parts(now time.Time) (parts []part) {
 	show(true, weightMeters, "", "you "+meter(s.said)+" them "+meter(s.heard))
 	if s.stats != nil {
 		f := newFigures(*s.stats)
-		show(true, weightLoss, "", fmt.Sprintf("loss %.1f %%", f.Loss))
+		since := now.Sub(s.came)
+		quiet := !s.came.IsZero() && since >= longQuiet
+		show(quiet, weightMicrophone, yellow, fmt.Sprintf("nothing has come for %.0f s", since.Seconds()))
+		show(!quiet, weightLoss, "", fmt.Sprintf("loss %.1f %%", f.Loss))
 		show(true, weightDelay, "", fmt.Sprintf("delay %.0f ms", f.PlayoutDelay))
 		show(f.MOS > 0, weightQuality, "", "quality "+opinion(f.MOS))
 	}

@@ -54,6 +54,25 @@ func TestStatusLineOf80Columns(t *testing.T) {
 	}
 }
 
+// Where nothing comes any more there is no loss to be told, but that: until it is taken for lost, a
+// person would only see that the other side says nothing.
+func TestStatusTellsThatNothingComes(t *testing.T) {
+	s := busyScreen()
+	s.showDoing(call.Stats{Received: 100})
+	s.came = answeredAt
+	s.showDoing(call.Stats{Received: 100})
+	if got := s.status(answeredAt.Add(6*time.Second), 500); strings.Contains(got, "nothing") {
+		t.Errorf("after 6 s, which is a figure late: %s", got)
+	}
+	if got := s.status(answeredAt.Add(12*time.Second), 500); !strings.Contains(got, "nothing has come for 12 s") || strings.Contains(got, "loss") {
+		t.Errorf("after 12 s: %s", got)
+	}
+	s.showDoing(call.Stats{Received: 101})
+	if got := s.status(time.Now(), 500); strings.Contains(got, "nothing") {
+		t.Errorf("and then: %s", got)
+	}
+}
+
 // A narrow window loses what matters least: how far the other side can be
 // trusted stays, and no line is too long.
 func TestStatusLineFitsEveryWidth(t *testing.T) {

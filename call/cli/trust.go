@@ -84,6 +84,14 @@ func readTrust(c *ucli.Context) (t trust, err error) {
 	return t, err
 }
 
+// checkVia finds out, before anybody calls, whether its program is there.
+func (t *trust) checkVia() error {
+	if t.verifyVia == nil {
+		return nil
+	}
+	return findProgram("verify-via", t.verifyVia)
+}
+
 func readSecret(c *ucli.Context) ([]byte, error) {
 	var r io.ReadCloser
 	var flag string

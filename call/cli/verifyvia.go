@@ -17,6 +17,9 @@ import (
 // viaPatience is how long the command of --verify-via has, from when there are keys.
 const viaPatience = 30 * time.Second
 
+// viaEnd is how long one that was killed may take to be gone.
+const viaEnd = 2 * time.Second
+
 // maxVias is how many of these commands run at once.
 const maxVias = 8
 
@@ -66,6 +69,21 @@ func (v *vias) over(id int) bool {
 		delete(v.due, id)
 	}
 	return due
+}
+
+// end returns when all commands have ended, or hang in spite of it: they would live on without us.
+func (v *vias) end() {
+	for id := range v.due {
+		v.over(id)
+	}
+	late := time.After(viaEnd)
+	for range maxVias {
+		select {
+		case v.running <- struct{}{}:
+		case <-late:
+			return
+		}
+	}
 }
 
 // ask is the first line that the command prints, or why there is none, and what it has to say.
