@@ -151,7 +151,13 @@ func explainUsage(c *ucli.Context, err error, _ bool) error {
 		if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 			text = "--" + name + " needs a value"
 		} else if i := strings.LastIndex(text, " for flag -"); i > 0 {
-			text = strings.Replace(text[:i], "invalid value", "--"+strings.TrimSuffix(text[i+len(" for flag -"):], ": parse error")+" does not take", 1)
+			name = strings.TrimSuffix(text[i+len(" for flag -"):], ": parse error")
+			text = strings.Replace(text[:i], "invalid value", "--"+name+" does not take", 1)
+			for _, f := range flags {
+				if slices.Contains(f.Names(), name) {
+					return usagef(help+" shows what each flag takes", "%s: it %s", text, takes(f))
+				}
+			}
 		}
 		return usagef(help+" shows what each flag takes", "%s", text)
 	}

@@ -26,11 +26,14 @@ func (s *screen) secured(e call.Secured) {
 	s.sas = e.SAS
 	s.trust, s.peer = newStanding(e), printable(e.Contact)
 	s.say(s.results, "secured with %s · %s · %s · %s", s.whom(e), human(e.KeyAgreement), human(e.Cipher), s.standing(e))
-	words := s.paint(bold, strings.Join(strings.Fields(e.SAS), "  "))
+	words := strings.Join(strings.Fields(e.SAS), "  ")
 	hint := ""
 	if s.ask != nil {
-		hint = "        (press v and type what you hear)"
+		hint = "(press v and type what you hear)"
+		room := 79 - columns("read to each other:   "+words+hint)
+		hint = strings.Repeat(" ", min(8, max(2, room))) + hint
 	}
+	words = s.paint(bold, words)
 	s.another = e.Another
 	switch {
 	case e.Verified:

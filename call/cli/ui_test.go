@@ -153,3 +153,17 @@ func TestQuietTellsOfGuesses(t *testing.T) {
 		t.Errorf("said %q", b.String())
 	}
 }
+
+// The words to be compared fit into 80 columns, however long they are.
+func TestWordsFitTheScreen(t *testing.T) {
+	for _, sas := range []string{"tissue disbelief", "backfield belowground"} {
+		var b bytes.Buffer
+		s := &screen{results: &b, talk: io.Discard, errors: io.Discard, ask: &b}
+		s.show(time.Time{}, 1, call.Secured{SAS: sas, Continuity: "new"})
+		for line := range strings.Lines(b.String()) {
+			if strings.HasPrefix(line, "read to each other") && (columns(line)-1 > 79 || !strings.Contains(line, "  (press v")) {
+				t.Errorf("%d columns: %s", columns(line)-1, line)
+			}
+		}
+	}
+}
