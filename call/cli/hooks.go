@@ -306,9 +306,6 @@ func (p *phone) awaitHooks(e endpoint) {
 	if p.hooks.pending == 0 {
 		return
 	}
-	if p.keys != nil {
-		p.keys.restore() // Ctrl-C is an interrupt again
-	}
 	p.screen.wait(time.Now(), "waiting for a command of --on-… to end")
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -14,19 +15,27 @@ import (
 // and to stderr keeps its order.
 type outlet struct {
 	w    io.Writer
-	room func() bool // for pipeRoom octets
+	room func() bool // for so many octets as pipeRoom
 
 	mu      sync.Mutex
 	waiting []byte
+	unread  bool          // the rest was not read, when we were to end
 	idle    chan struct{} // closed when nothing waits any more; nil: nothing does
 	err     error
 }
 
 const (
-	pipeRoom    = 4096    // octets that go into a pipe at once where any do (Linux, PIPE_BUF)
 	mostWaiting = 1 << 20 // octets: hours of events
-	lastRead    = 2 * time.Second
+	lastRead    = time.Second
 )
+
+// pipeRoom is how many octets go into a pipe at once where any do: PIPE_BUF.
+func pipeRoom() int {
+	if runtime.GOOS == "linux" {
+		return 4096
+	}
+	return 512 // the least (POSIX)
+}
 
 func newOutlet(f *os.File) *outlet {
 	return &outlet{w: f, room: func() bool { return hasRoom(f) }}
@@ -40,7 +49,7 @@ func (o *outlet) Write(b []byte) (int, error) {
 	n := 0
 	for o.idle == nil && o.err == nil && n < len(b) && o.room() {
 		var m int
-		m, o.err = o.w.Write(b[n:min(len(b), n+pipeRoom)])
+		m, o.err = o.w.Write(b[n:min(len(b), n+pipeRoom())])
 		n += m
 	}
 	switch {
@@ -81,16 +90,17 @@ func (o *outlet) drain() {
 // flush gives a reader a moment for the rest, when we are to end, and tells whether all has gone.
 func (o *outlet) flush(patience time.Duration) bool {
 	o.mu.Lock()
-	idle := o.idle
+	idle, unread := o.idle, o.unread
 	o.mu.Unlock()
-	if idle != nil {
+	if idle != nil && !unread {
 		select {
 		case <-idle:
 		case <-time.After(patience):
-			return false
+			unread = true
 		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err == nil
+	o.unread = unread
+	return o.err == nil && !unread
 }

@@ -191,6 +191,9 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.beat(ctx, e)
 		case ended := <-done:
 			p.show(q.take())
+			if p.keys != nil {
+				p.keys.restore() // Ctrl-C is an interrupt again
+			}
 			p.vias.end()
 			p.awaitHooks(e)
 			return p.finish(ended)
@@ -222,23 +225,32 @@ func (p *phone) show(items []item) {
 		p.hooks.note(i)
 		p.ready(i.e)
 	}
-	if p.stdout.err != nil || p.log != nil && p.stderr.err != nil {
-		p.failed = true
+	for _, c := range p.read() {
+		p.failed = p.failed || c.err != nil
 	}
+}
+
+// read are the outputs that scripts read, or a log: where one of these is gone we are to end.
+func (p *phone) read() []*console {
+	if p.log != nil || p.events != nil && p.s.audioOnStdout {
+		return []*console{p.stdout, p.stderr}
+	}
+	return []*console{p.stdout}
 }
 
 // finish says the last words and gives the exit status.
 func (p *phone) finish(ended call.Ended) error {
 	p.screen.done()
-	if p.keys != nil {
-		p.keys.restore()
-	}
-	if !p.stdout.flush() {
-		p.failed = true
+	var gone error
+	for _, c := range p.read() {
+		if !c.flush() {
+			p.failed = true
+		}
+		gone = cmp.Or(gone, c.err)
 	}
 	switch {
 	case p.failed:
-		return p.fail(cmp.Or(p.stdout.err, errStdoutGone))
+		return p.fail(cmp.Or(gone, errStdoutGone))
 	case ended.Reason == call.ReasonNormal:
 		return nil
 	case !p.ended:

@@ -62,8 +62,8 @@ func (s *screen) status(now time.Time, room int) string {
 	return s.join(fit(s.parts(now), room), room)
 }
 
-// longQuiet is more than the time between two figures: one that holds or is mute sends silence, and
-// of whom nothing comes at all has lost the network, or the program.
+// longQuiet is more than the time between two figures. A securecall that holds or is mute sends
+// silence: of whom nothing comes at all has lost the network, or the program, or is another one.
 const longQuiet = 7 * time.Second
 
 // parts are all that there is to show, in the order in which it stands.

@@ -434,7 +434,7 @@ func diagnose(err error) diagnosis {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		d.what = errInterrupted.Error()
 		d.status = int(call.ReasonInterrupted)
-	case errors.As(err, &out) && out.Path == os.Stdout.Name():
+	case errors.As(err, &out) && (out.Path == os.Stdout.Name() || out.Path == os.Stderr.Name()):
 		d.status = int(call.ReasonNotPossible)
 		if errors.Is(err, syscall.EPIPE) {
 			d.what = errStdoutGone.Error()
