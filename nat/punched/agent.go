@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"runtime"
 	"slices"
 	"time"
 
@@ -221,14 +222,34 @@ func (p *Path) addRemote(d Description) {
 		_ = p.agent.AddRemoteCandidate(candidate)
 	}
 	h := &heardOf{since: time.Now()}
-	if old := p.heardOf.Load(); old != nil {
-		h.since = old.since
+	if p.hearing != nil {
+		h.since = p.hearing.since
 	}
 	for _, c := range p.remote.Candidates {
 		h.addrs = append(h.addrs, c.Addr)
 	}
-	p.heardOf.Store(h)
+	p.hearing = h
+	go p.hears(p.agent, h)
 }
+
+// hears counts what was told of the peer as heard of once the agent has it: that takes it in by
+// goroutines of its own, and a check that overtook them would be from a hole in its eyes.
+func (p *Path) hears(agent *ice.Agent, h *heardOf) {
+	for range patientTries {
+		if known, err := agent.GetRemoteCandidates(); err != nil || h.isIn(known) {
+			break
+		}
+		runtime.Gosched()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hearing == h { // nothing newer, and no other session
+		p.heardOf.Store(h)
+	}
+}
+
+// patientTries is how often the agent is asked: it may never take a candidate.
+const patientTries = 1000
 
 func (p *Path) onLoopback() bool {
 	if p.conf.RelayOnly {
@@ -342,6 +363,16 @@ func (p *Path) unheard(request []byte, from netip.AddrPort) bool {
 type heardOf struct {
 	since time.Time // the session began
 	addrs []netip.AddrPort
+}
+
+// isIn tells whether the agent has all of them.
+func (h *heardOf) isIn(known []ice.Candidate) bool {
+	for _, a := range h.addrs {
+		if !slices.ContainsFunc(known, func(c ice.Candidate) bool { return addrOf(c) == a }) {
+			return false
+		}
+	}
+	return true
 }
 
 // state is called by the agent, in order, for each change of its state.

@@ -124,6 +124,7 @@ type Path struct {
 
 	key     atomic.Pointer[stun.MessageIntegrity] // the peer's of this session; nil: none yet
 	heardOf atomic.Pointer[heardOf]               // the same
+	hearing *heardOf                              // what heardOf will be, once the agent has it
 
 	life    context.Context // ended by Close
 	end     func()
@@ -214,6 +215,7 @@ func (p *Path) newSession() error {
 		}
 	}
 	p.local, p.remote, p.failed = d, nil, false
+	p.hearing = nil
 	p.heardOf.Store(nil)
 	p.views = make(map[string]localView)
 	return nil
