@@ -255,10 +255,11 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		}
 		what, hint = "busy: the other side is in another call", "try again later"
 	case call.ReasonDeclined:
-		if e.Err == nil {
-			what = "declined"
+		if e.Err != nil {
+			break // it says why
 		}
-		if s.caller && e.Err == nil {
+		what = "declined"
+		if s.caller {
 			hint = "they do not take it now: ask by another way when it suits, or try again later"
 		}
 	case call.ReasonUnreachable:
