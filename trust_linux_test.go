@@ -183,6 +183,7 @@ func TestVerifyViaHasNoTerminal(t *testing.T) {
 	alice := sit(t, append([]string{"dial", peer, "--verify-via", `sh -c 'read password </dev/tty && echo "$password"'`}, quietEnds...)...)
 	alice.sees(`verify-via: .*/dev/tty`)
 	alice.sees(`--verify-via gave no answer`)
+	alice.sees(`you ░+ them`) // in the call: before, the key would take it back
 	alice.types("q")
 	alice.leaves(0)
 }

@@ -29,10 +29,23 @@ func tcp(t *testing.T, address string) net.Listener {
 	return l
 }
 
+// both are sockets of UDP and TCP at one port, which is free for both only where neither has it.
+func both(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 50 {
+		l := tcp(t, "127.0.0.1:0")
+		if u, err := net.ListenPacket("udp4", l.Addr().String()); err == nil {
+			t.Cleanup(func() { _ = u.Close() })
+			return u, l
+		}
+	}
+	t.Fatal("there is no port that is free for UDP and TCP")
+	return nil, nil
+}
+
 // A relay works at sockets that somebody else has opened as at its own, whatever Bind says.
 func TestPassedSockets(t *testing.T) {
-	u := udp(t, "udp4", "127.0.0.1:0")
-	l := tcp(t, u.LocalAddr().String())
+	u, l := both(t)
 	s, _ := start(t, func(settings *Settings) {
 		settings.Bind = netip.MustParseAddrPort("192.0.2.77:1")
 		settings.Packets, settings.Listeners = []net.PacketConn{u}, []net.Listener{l}
@@ -55,9 +68,8 @@ func TestPassedSockets(t *testing.T) {
 // One port for all of them, one of UDP for each family, and UDP at all.
 func TestPassedSocketsThatDoNotGoTogether(t *testing.T) {
 	one := udp(t, "udp4", "127.0.0.1:0")
-	at := one.LocalAddr().String()
 	for what, settings := range map[string]Settings{
-		"no UDP":          {Listeners: []net.Listener{tcp(t, at)}},
+		"no UDP":          {Listeners: []net.Listener{tcp(t, "127.0.0.1:0")}},
 		"two ports":       {Packets: []net.PacketConn{one}, Listeners: []net.Listener{tcp(t, "127.0.0.1:0")}},
 		"two of a family": {Packets: []net.PacketConn{one, udp(t, "udp4", fmt.Sprintf("127.0.0.2:%d", addrPort(one.LocalAddr()).Port()))}},
 	} {
