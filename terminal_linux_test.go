@@ -25,8 +25,10 @@ type seat struct {
 	before unix.Termios
 	cmd    *exec.Cmd
 	screen output
-	done   chan struct{}
 	read   int // how much of the screen has been seen
+
+	done    chan struct{} // it has ended
+	drained chan struct{} // and nothing is left of what it wrote
 }
 
 // sit starts securecall with args on a terminal of its own.
@@ -37,7 +39,7 @@ func sit(t *testing.T, args ...string) *seat {
 
 func sitAt(t *testing.T, program string, args ...string) *seat {
 	t.Helper()
-	s := &seat{t: t, done: make(chan struct{})}
+	s := &seat{t: t, done: make(chan struct{}), drained: make(chan struct{})}
 	s.master, s.slave = openPTY(t)
 	s.before = s.mode()
 	s.cmd = exec.Command(program, args...)
@@ -48,6 +50,7 @@ func sitAt(t *testing.T, program string, args ...string) *seat {
 		t.Fatal(err)
 	}
 	go func() {
+		defer close(s.drained)
 		var b [4096]byte
 		for {
 			n, err := s.master.Read(b[:])
@@ -140,12 +143,18 @@ func (s *seat) leaves(status int) {
 		text, _ := s.screen.text()
 		s.t.Fatalf("it does not end:\n%q", text)
 	}
+	if s.mode() != s.before {
+		s.t.Error("the terminal is not as it was")
+	}
+	s.slave.Close() // nobody has it now: what was written last can be read to its end
+	select {
+	case <-s.drained:
+	case <-time.After(patience):
+		s.t.Fatal("something that it started has the terminal still")
+	}
 	text, _ := s.screen.text()
 	if got := s.cmd.ProcessState.ExitCode(); got != status {
 		s.t.Errorf("it ended with %d (%v), want %d:\n%q", got, s.cmd.ProcessState, status, text)
-	}
-	if s.mode() != s.before {
-		s.t.Error("the terminal is not as it was")
 	}
 	// A line that ends without a carriage return makes stairs of the screen.
 	if regexp.MustCompile(`(^|[^\r])\n`).MatchString(text) {

@@ -3,8 +3,9 @@
 # speaker, started, ended and killed by this script, in a home of its own.
 #   - What is said into one side's microphone comes out of the other side's
 #     speaker; how alike it is and how much later, apart for Oto (the default
-#     speaker, through ALSA), pulse (a speaker by its name) and the build
-#     without cgo.
+#     speaker, through ALSA), pulse (a speaker by its name), packets of 10 ms and the
+#     build without cgo; and what of that delay is the server's, as it says itself, and
+#     the jitter buffer's (the table of docs/latency.md).
 #   - devices marks the defaults, and devices --test plays its tone and shows the
 #     microphone's level, on devices by their names and on the default ones.
 #   - A caller hears the ringing tone in the speaker, while it rings.
@@ -69,26 +70,43 @@ die() {
 }
 serve
 
-# talk NAME BINARY MIC SPEAKER: a call whose dialer has that microphone and
-# whose listener that speaker; their pids in $dialer and $listener.
+# talk NAME BINARY MIC SPEAKER [FLAG...]: a call whose dialer has that microphone and
+# whose listener that speaker, and both the flags; their pids in $dialer and $listener.
 talk() {
 	rm -f "$work/$1"-[ab] # or an earlier call's are read
-	"$2" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" >"$work/$1-b" 2>&1 &
+	"$2" listen --ephemeral --bind 127.0.0.1:0 --accept all --once --json --mic none --speaker "$4" "${@:5}" >"$work/$1-b" 2>&1 &
 	listener=$! pids+=($!)
 	await 10 told "$work/$1-b" listening || { cat "$work/$1-b" && exit 1; }
-	"$2" dial --ephemeral --json --mic "$3" --speaker none \
+	"$2" dial --ephemeral --json --mic "$3" --speaker none "${@:5}" \
 		"$(sed -n 's/.*"listening","addrs":\["\([^"]*\)".*/\1/p' "$work/$1-b")" >"$work/$1-a" 2>&1 &
 	dialer=$! pids+=($!)
 	await 10 told "$work/$1-a" answered || { cat "$work/$1-a" "$work/$1-b" && exit 1; }
 }
 
-through() { # NAME BINARY SPEAKER MOST: ms of delay
-	talk "$1" "$2" mic "$3"
+# kept KIND: what a server keeps of the call's stream, as it says itself: at our side of it
+# and at the device's, in ms. KIND is sink-inputs or source-outputs.
+kept() {
+	pactl list "$1" | awk '
+		function told() { if (call) printf "%.0f and %.0f ms", buffer / 1000, device / 1000 }
+		/^S/ { told(); call = 1 }
+		/Buffer Latency:/ { buffer = $3 }
+		/(Sink|Source) Latency:/ { device = $3 }
+		/application.name = "(paplay|parec)"/ { call = 0 }
+		END { told() }'
+}
+
+through() { # NAME BINARY SPEAKER MOST [FLAG...]: ms of delay
+	talk "$1" "$2" mic "$3" "${@:5}"
 	parec -d room.monitor --raw --rate=8000 --channels=2 --format=s16le --latency-msec=20 >"$work/$1.raw" &
 	local recorder=$! alike words
 	pids+=("$recorder")
 	sleep 1 # the devices settle
-	paplay -d mouth "$work/said.wav"
+	paplay -d mouth "$work/said.wav" &
+	local talker=$! microphone speaker
+	pids+=("$talker")
+	sleep 5
+	microphone=$(kept source-outputs) speaker=$(kept sink-inputs)
+	reap "$talker"
 	sleep 1
 	end "$recorder"
 	kill -INT "$dialer"
@@ -101,11 +119,13 @@ through() { # NAME BINARY SPEAKER MOST: ms of delay
 	check "$1: ${words[3]} ms from microphone to speaker (${words[5]} to ${words[7]})" is "${words[3]}" "<" "$4"
 	# Of 15 s; the machine may stand still for a moment.
 	check "$1: ${words[11]:-all} ms of what was said are missing" is "${words[11]:-99999}" "<=" 100
+	echo "      of these the server keeps $microphone of the microphone's, $speaker of the speaker's, and the jitter buffer $(field "$work/$1-b" stats playout_delay_ms) ms"
 	# The control: the speaker is not simply the microphone. A packet alone is 20 ms.
 	check "$1: and not at once" is "${words[3]}" ">" 25
 }
 through oto "$cgo" default 300
 through pulse "$cgo" ear 110
+through pulse-10ms "$cgo" ear 100 --packet-time 10ms
 through static "$static" default 110
 
 # marked KIND NAME: is it the one that is marked?

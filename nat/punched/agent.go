@@ -230,6 +230,14 @@ func (p *Path) addRemote(d Description) {
 	}
 	p.hearing = h
 	go p.hears(p.agent, h)
+
+	if w := p.way.Load(); w != nil && w.session == p.session {
+		better := *w
+		better.route.Kind = kindOf(w.local, p.called(w.route.Remote), w.route.Local.Addr(), w.route.Remote.Addr())
+		if better.route != w.route {
+			p.set(&better)
+		}
+	}
 }
 
 // hears counts what was told of the peer as heard of once the agent has it: that takes it in by
@@ -320,22 +328,29 @@ func (p *Path) selected(local, remote ice.Candidate) {
 	if !ok { // of an earlier session
 		return
 	}
-	remoteType := Reflexive // or peer-reflexive
-	switch remote.Type() {
-	case ice.CandidateTypeHost:
-		remoteType = Host
-	case ice.CandidateTypeRelay:
-		remoteType = Relay
-	}
 	p.set(&way{
 		carrier: v.view.carrier,
 		session: p.session,
+		local:   v.Type,
 		route: Route{
-			Kind:   kindOf(v.Type, remoteType, v.Addr.Addr(), to.Addr()),
+			Kind:   kindOf(v.Type, p.called(to), v.Addr.Addr(), to.Addr()),
 			Local:  v.Addr,
 			Remote: to,
 		},
 	})
+}
+
+// called is what the peer calls an address of its own. One that it has not named is a hole; or its
+// checks were quicker than its words, and then addRemote learns better. The caller holds mu.
+func (p *Path) called(addr netip.AddrPort) CandidateType {
+	if p.remote != nil {
+		for _, c := range p.remote.Candidates {
+			if c.Addr == addr {
+				return c.Type
+			}
+		}
+	}
+	return Reflexive
 }
 
 // signed tells whether an answer has the peer's password.

@@ -278,6 +278,35 @@ func TestChecksBeforeTheRelayIsHeardOf(t *testing.T) {
 	}
 }
 
+// A check that is quicker than the peer's words makes its address look like a hole in a NAT,
+// until the peer has named it.
+func TestDirectWayThatIsNamedLater(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := network()
+		a, b := side(t, n, alice, true, Config{}), side(t, n, bob, false, Config{})
+		gather(t, a, b)
+		whole := passed(t, b.Local())
+		nameless := whole
+		nameless.Candidates = nil
+		if err := errors.Join(a.Begin(nameless), b.Begin(passed(t, a.Local()))); err != nil {
+			t.Fatal(err)
+		}
+		for a.Route().Kind == None {
+			time.Sleep(oneWay)
+		}
+		if r := a.Route(); r.Kind != Punched {
+			t.Fatalf("to an address without a name: %v", r)
+		}
+		if !a.Add(whole) {
+			t.Fatal("of another session")
+		}
+		if ra, rb := a.Route(), b.Route(); ra.Kind != Direct || rb.Kind != Direct {
+			t.Errorf("named: %v and %v", ra, rb)
+		}
+		talk(t, a, b)
+	})
+}
+
 // The routers restart, and with them every hole closes. Both sides restart ICE.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {

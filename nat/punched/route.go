@@ -31,6 +31,7 @@ type Route struct {
 type way struct {
 	carrier carrier
 	route   Route
+	local   CandidateType
 	session uint64 // of ICE; each restart begins the next
 }
 
