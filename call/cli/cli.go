@@ -22,6 +22,7 @@ import (
 // and returns the exit status. Cancelling ctx hangs up and ends it.
 func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	ctx, settings := withConfigured(ctx)
+	out := &results{f: os.Stdout}
 	app := &ucli.App{
 		Name:                  "securecall",
 		HelpName:              "securecall",
@@ -29,7 +30,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 		Commands:              commands,
 		Flags:                 []ucli.Flag{ucli.HelpFlag},
 		CustomAppHelpTemplate: appHelp + statusHelp(),
-		Writer:                os.Stdout,
+		Writer:                out,
 		ErrWriter:             os.Stderr,
 		OnUsageError:          explainUsage,
 		ExitErrHandler:        func(*ucli.Context, error) {}, // the status is ours to choose
@@ -49,6 +50,9 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	}
 	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
+	if err == nil {
+		err = out.err
+	}
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -59,6 +63,20 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	d := settings.from.explain(diagnose(err))
 	complain(os.Stderr, d)
 	return d.status
+}
+
+// results are stdout, and the first write to it that failed: what prints a help text does not look.
+type results struct {
+	f   *os.File
+	err error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.f.Write(b)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // exitStatus is the error of a command that has said itself what there is to

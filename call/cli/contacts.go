@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"net/netip"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -158,11 +158,16 @@ func resolve(cache *zidcache.Cache, who string) (zidcache.Record, error) {
 	return zidcache.Record{}, usagef("give more digits", "%d ZIDs begin with %s", len(found), digits)
 }
 
-// checkName tells whether a person may give that name: one that reads like a ZID
-// would stand in the way of the ZID.
+// checkName tells whether a person may give that name: one that reads like a ZID or an
+// address would stand in the way of it.
 func checkName(name string) error {
 	if _, isZID := fullZID(name); isZID {
 		return errors.New("it looks like a ZID")
+	}
+	_, notAddr := netip.ParseAddr(name)
+	_, notAddrPort := netip.ParseAddrPort(name)
+	if notAddr == nil || notAddrPort == nil {
+		return errors.New("it looks like an address")
 	}
 	return zidcache.CheckName(name)
 }
@@ -183,8 +188,8 @@ func listContacts(c *ucli.Context, cache *zidcache.Cache, _ []string) (string, e
 		}
 		return b.String(), nil
 	}
-	f, isFile := c.App.Writer.(*os.File)
-	return contactsText(list, isFile && isTerminal(f)), nil
+	out, ok := c.App.Writer.(*results)
+	return contactsText(list, ok && isTerminal(out.f)), nil
 }
 
 // contactsText is what scripts can read; for a terminal, in columns with headings.

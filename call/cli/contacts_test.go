@@ -95,6 +95,8 @@ func TestContacts(t *testing.T) {
 		{"show 570a9e", 2, "", "there is no contact"}, // a stranger
 		{"rename c0ffee02 bob", 2, "", `"bob" is the name of the contact with ZID c0ffee01`},
 		{"rename c0ffee02 \u202eeve", 2, "", "cannot be seen"},
+		{"rename c0ffee02 2001:db8::1", 2, "", "looks like an address"},
+		{"rename c0ffee02 192.0.2.7:5004", 2, "", "looks like an address"},
 		{"rename c0ffee02 c0ffee", 0, "", "c0ffee020000000000000000 is now c0ffee"},
 		{"show c0ffee", 0, "zid\tc0ffee020000000000000000\nname\tc0ffee\naddress\t192.0.2.8:5004\nfirst call\t2026-03-04T12:00:00Z\nlast call\t2026-03-04T12:00:00Z\n" +
 			"verified\tno\nsecrets\tkept, to recognize the next call; until 2026-03-04T12:00:00Z\n", ""},
