@@ -234,7 +234,7 @@ func TestListenTakesItsSocket(t *testing.T) {
 	}
 	_ = f.Close()
 	defer func() { _ = cmd.Process.Kill() }()
-	dial := exec.Command("securecall", "dial", "--ephemeral", "--mic", "none", "--speaker", "none", "--duration", "1s", peer)
+	dial := exec.Command("securecall", "dial", "--ephemeral", "--mic", "none", "--speaker", "none", "--duration", "4s", peer)
 	if text, err := dial.CombinedOutput(); err != nil {
 		said, _ := out.text()
 		t.Fatalf("%v\n%s\nthe listener:\n%s", err, text, said)

@@ -155,6 +155,7 @@ func TestChangedKeys(t *testing.T) {
 	alice, bob = c.call()
 	read := bob.words()
 	alice.sees(`WARNING: the keys of the other side`)
+	alice.sees(`answered`)
 	alice.sees(`microphone closed`)
 	alice.types("v")
 	alice.sees(`your microphone is open while you compare`)

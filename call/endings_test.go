@@ -136,7 +136,7 @@ func TestNobodyIsThere(t *testing.T) {
 	})
 }
 
-// CLI.md: "An ICMP refusal is shown at once, and dial keeps trying until
+// The contract: "An ICMP refusal is shown at once, and dial keeps trying until
 // --timeout."
 func TestRefusedThenThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

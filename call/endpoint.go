@@ -119,7 +119,7 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 	e := &Endpoint{
 		conf:     c,
 		path:     path,
-		commands: make(chan order, 16),
+		commands: make(chan order, 16+2*c.MaxCalls),
 		inbox:    make(chan datagram, 256),
 		doorstep: make(chan datagram, 256),
 		notes:    make(chan note, 16),
@@ -176,7 +176,7 @@ func (e *Endpoint) lastWords() {
 func (e *Endpoint) Do(id int, c Command) {
 	select {
 	case e.commands <- order{id: id, command: c}:
-	default: // sixteen unheard commands: a person leaning on a key
+	default: // more than two for each call are unheard: a person leaning on a key
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"securecall/audio/playout"
 )
 
-// An Event is something that a call tells the outside. Name is its name in
-// CLI.md's table and in --json; the fields of each type are that event's
-// fields.
+// An Event is something that a call tells the outside. Name is its name in --json,
+// and its fields are that event's there, as docs/events.schema.json has them.
 type Event interface{ Name() string }
 
 // Listening: the endpoint waits for calls.
@@ -160,7 +159,7 @@ func (DeviceState) Name() string { return "device" }
 func (Fault) Name() string       { return "error" }
 func (Ended) Name() string       { return "ended" }
 
-// A Reason is why a call ended. Its value is the exit status of CLI.md.
+// A Reason is why a call ended. Its value is the exit status of README.md's table.
 type Reason int
 
 // The reasons.

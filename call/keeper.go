@@ -20,7 +20,7 @@ func (e *Endpoint) note(r *running) {
 		case e.memos <- m:
 		default:
 			m.wipe()
-			e.conf.OnEvent(r.core.id, Fault{Err: errors.New("the folder of what is remembered cannot be written fast enough: this call is not remembered")})
+			e.conf.OnEvent(r.core.id, Fault{Err: errors.New("the folder of what is remembered cannot be written fast enough: this call is not remembered"), Hint: "is the disk slow or full? compare the words again in the next call"})
 		}
 	}
 	r.core.memos = r.core.memos[:0]
@@ -53,7 +53,7 @@ func (e *Endpoint) knows(now time.Time, zid wire.ZID) bool {
 	list, err := e.conf.Cache.List()
 	e.known, e.knownAt = map[wire.ZID]bool{}, now
 	if err != nil {
-		e.conf.OnEvent(0, Fault{Err: err})
+		e.conf.OnEvent(0, Fault{Err: err, Hint: "nobody counts as known until it can be read: --state DIR chooses another folder"})
 		return false
 	}
 	for _, r := range list {

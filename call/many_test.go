@@ -213,6 +213,42 @@ func TestManyCallsAreRecorded(t *testing.T) {
 	})
 }
 
+// Decisions about many calls may come while something holds the loop: none of them is lost.
+func TestManyDecisionsAtOnce(t *testing.T) {
+	const most = 20
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.bob.conf.Once, w.bob.conf.AcceptAll, w.bob.conf.Echo, w.bob.conf.MaxCalls = false, false, true, most
+		hold, held := make(chan struct{}), make(chan struct{})
+		tell, ringing := w.bob.conf.OnEvent, 0
+		w.bob.conf.OnEvent = func(id int, e Event) {
+			tell(id, e)
+			if _, ok := e.(Incoming); ok {
+				if ringing++; ringing == most {
+					close(held)
+					<-hold
+				}
+			}
+		}
+		w.listen()
+		var callers []*side
+		for n := range most {
+			callers = append(callers, anotherCaller(w, n+1))
+		}
+		<-held
+		for n := range most {
+			w.bob.e.Do(n+1, Answer)
+		}
+		close(hold)
+		for _, c := range callers {
+			await[Answered](t, c)
+			c.cancel()
+			c.result(t)
+		}
+		w.stop()
+	})
+}
+
 // Strangers who begin and do not complete a key agreement hold none of the places, and are
 // forgotten after ZRTP's own time.
 func TestHalfACallHoldsNoPlace(t *testing.T) {

@@ -64,6 +64,10 @@ reap() {
 	wait "$1" || status=$?
 }
 
+# thrice COMMAND...: until it succeeds, three times at most. For what listens to real sound: a
+# machine that stands still for a moment spoils it once, a fault each time.
+thrice() { "$@" || "$@" || "$@"; }
+
 # field FILE EVENT NAME: from the last such event that --json wrote; not time,
 # which stands before the event's name.
 field() { sed -n "s/.*\"event\":\"$2\".*\"$3\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$1" | tail -1; }

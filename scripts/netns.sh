@@ -94,7 +94,7 @@ between() { awk -v a="$(when "$1" "$2")" -v b="$(when "$1" "$3")" 'BEGIN { print
 # call A B: $kind and $ms of a call by code.
 call() {
 	listens "$2"
-	dials "$1" --duration 400ms
+	dials "$1" --duration 1s
 	reap "$dialer"
 	kind=failed ms=0
 	if ((status != 0)) || ! sounds "$work/a.wav"; then
@@ -137,6 +137,8 @@ for i in "${!kinds[@]}"; do
 		network a "${kinds[i]}"
 		network b "${kinds[j]}"
 		call "${kinds[i]}" "${kinds[j]}"
+		# Who stands still when the direct way opens stays with the relay that was there before.
+		if [[ $want$kind == directrelayed ]]; then call "${kinds[i]}" "${kinds[j]}"; fi
 		row+=$(printf '%16s' "$kind $ms")
 		got=$kind
 		if [[ $kind == punched ]]; then got=direct; fi

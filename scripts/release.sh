@@ -89,6 +89,8 @@ papers() {
 	cp README.md SECURITY.md CHANGELOG.md LICENSE "$work/LICENCES" "$1"
 	mkdir "$1/docs"
 	cp -r docs/. "$1/docs"
+	mkdir "$1/scripts"
+	cp -r scripts/rendezvous "$1/scripts" # which docs/rendezvous.md shows
 }
 
 # settle FOLDER: modes and times as they are to be.

@@ -35,7 +35,7 @@ go build -o "$work/measure" ./scripts/measure
 go test -c -tags pulse -o "$work/device.test" ./audio/device
 tests=$(sed -n 's/^func \(Test[A-Za-z0-9]*\)(.*/\1/p' audio/device/pulse_test.go audio/device/card_test.go)
 for t in $tests; do
-	check "audio/device: $t" env -C audio/device "$work/device.test" -test.run "^$t\$"
+	check "audio/device: $t" thrice env -C audio/device "$work/device.test" -test.run "^$t\$"
 done
 
 export HOME=$work XDG_RUNTIME_DIR=$work/run XDG_CONFIG_HOME=$work/config
@@ -95,14 +95,16 @@ kept() {
 		END { told() }'
 }
 
-through() { # NAME BINARY SPEAKER MOST [FLAG...]: ms of delay
-	talk "$1" "$2" mic "$3" "${@:5}"
+# heard NAME BINARY SPEAKER [FLAG...]: a call in which something is said: $alike and $later (ms,
+# $soonest to $latest) is what came out, $missing ms of it did not. $status is the dialer's.
+heard() {
+	talk "$1" "$2" mic "$3" "${@:4}"
 	parec -d room.monitor --raw --rate=8000 --channels=2 --format=s16le --latency-msec=20 >"$work/$1.raw" &
-	local recorder=$! alike words
+	local recorder=$! talker words
 	pids+=("$recorder")
 	sleep 1 # the devices settle
 	paplay -d mouth "$work/said.wav" &
-	local talker=$! microphone speaker
+	talker=$!
 	pids+=("$talker")
 	sleep 5
 	microphone=$(kept source-outputs) speaker=$(kept sink-inputs)
@@ -110,18 +112,28 @@ through() { # NAME BINARY SPEAKER MOST [FLAG...]: ms of delay
 	sleep 1
 	end "$recorder"
 	kill -INT "$dialer"
-	reap "$dialer"
-	check "$1: the call ended normally (status $status)" test $status = 0
 	reap "$listener"
-	alike=$("$work/measure" alike "$work/$1.raw:0/2" "$work/$1.raw:1/2") || alike="correlation 0 delay_ms 9999"
-	read -r -a words <<<"$alike"
-	check "$1: heard is what was said: correlation ${words[1]}" is "${words[1]}" ">" 0.9
-	check "$1: ${words[3]} ms from microphone to speaker (${words[5]} to ${words[7]})" is "${words[3]}" "<" "$4"
-	# Of 15 s; the machine may stand still for a moment.
-	check "$1: ${words[11]:-all} ms of what was said are missing" is "${words[11]:-99999}" "<=" 100
-	echo "      of these the server keeps $microphone of the microphone's, $speaker of the speaker's, and the jitter buffer $(field "$work/$1-b" stats playout_delay_ms) ms"
-	# The control: the speaker is not simply the microphone. A packet alone is 20 ms.
-	check "$1: and not at once" is "${words[3]}" ">" 25
+	reap "$dialer"
+	read -r -a words < <("$work/measure" alike "$work/$1.raw:0/2" "$work/$1.raw:1/2" || echo "correlation 0 delay_ms 9999")
+	alike=${words[1]} later=${words[3]} soonest=${words[5]-} latest=${words[7]-} missing=${words[11]:-99999}
+}
+
+# through NAME BINARY SPEAKER MOST [FLAG...]: at most MOST ms of delay. What fails is tried again,
+# twice: a machine may stand still for a moment.
+through() {
+	local again
+	for again in "" ", again" ", and again"; do
+		heard "${@:1:3}" "${@:5}"
+		echo "      $1$again: the server keeps $microphone of the microphone's, $speaker of the speaker's, and the jitter buffer $(field "$work/$1-b" stats playout_delay_ms) ms"
+		! { is "$alike" ">" 0.9 && is "$later" "<" "$4" && is "$missing" "<=" 100; } || break
+	done
+	check "$1: the call ended normally (status $status)" test "$status" = 0
+	check "$1: heard is what was said: correlation $alike" is "$alike" ">" 0.9
+	check "$1: $later ms from microphone to speaker ($soonest to $latest)" is "$later" "<" "$4"
+	# Of 15 s.
+	check "$1: $missing ms of what was said are missing" is "$missing" "<=" 100
+	# The control: the speaker is not simply the microphone. A packet alone is 20 ms, or 10.
+	check "$1: and not at once" is "$later" ">" 20
 }
 through oto "$cgo" default 300
 through pulse "$cgo" ear 110
@@ -185,7 +197,7 @@ rung() {
 	reap "$listener"
 	check "$1: declined, statuses $s and $status" test "$s$status" = 1212
 	sounds "$work/$1.raw" 2
-	check "$1: a tone of ${tone[1]} Hz, for ${tone[0]} ms" eval "is ${tone[0]} '>' 900 && is ${tone[0]} '<' 1100 && is ${tone[1]} '>' 400 && is ${tone[1]} '<' 450"
+	check "$1: a tone of ${tone[1]} Hz, for ${tone[0]} ms" eval "is ${tone[0]} '>' 700 && is ${tone[0]} '<' 1100 && is ${tone[1]} '>' 400 && is ${tone[1]} '<' 450"
 }
 rung ringback-pulse ear
 rung ringback-oto default

@@ -10,11 +10,11 @@ if missing=$(scripts/cgo.sh); then
 	all=$(go list ./...)
 	failed=0
 	# shellcheck disable=SC2086 # a word each
-	go test -shuffle=on "$@" $sound || failed=1
+	go test -timeout 20m -shuffle=on "$@" $sound || failed=1
 	# shellcheck disable=SC2046 # a word each
-	go test -race -shuffle=on "$@" $(grep -vxF "$sound" <<<"$all") || failed=1
+	go test -race -timeout 20m -shuffle=on "$@" $(grep -vxF "$sound" <<<"$all") || failed=1
 	exit "$failed"
 fi
 echo "without the race detector: $missing"
 [[ -z ${CI-} ]] || exit 1
-CGO_ENABLED=0 exec go test -shuffle=on "$@" ./...
+CGO_ENABLED=0 exec go test -timeout 20m -shuffle=on "$@" ./...

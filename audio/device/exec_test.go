@@ -203,6 +203,11 @@ func TestExecSink(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if _, err := os.Stat(path); err == nil {
+			break // it reads now, or soon will
+		}
+	}
 	if err := sink.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +263,7 @@ func TestExecIsEnded(t *testing.T) {
 			if err := source.Close(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(begin); took > 3*time.Second || name == "asked" && took > notice {
+			if took := time.Since(begin); took > 3*time.Second || name == "asked" && took > 2*notice {
 				t.Errorf("it took %v", took)
 			}
 			for deadline := time.Now().Add(2 * time.Second); running(pid); {

@@ -161,13 +161,18 @@ func resolve(cache *zidcache.Cache, who string) (zidcache.Record, error) {
 // checkName tells whether a person may give that name: one that reads like a ZID or an
 // address would stand in the way of it.
 func checkName(name string) error {
-	if _, isZID := fullZID(name); isZID {
-		return errors.New("it looks like a ZID")
-	}
 	_, notAddr := netip.ParseAddr(name)
 	_, notAddrPort := netip.ParseAddrPort(name)
 	if notAddr == nil || notAddrPort == nil {
 		return errors.New("it looks like an address")
+	}
+	return checkImported(name)
+}
+
+// checkImported lets pass what an older export may have: a name like an address.
+func checkImported(name string) error {
+	if _, isZID := fullZID(name); isZID {
+		return errors.New("it looks like a ZID")
 	}
 	return zidcache.CheckName(name)
 }

@@ -154,5 +154,5 @@ func parseContact(line string) (zidcache.Record, error) {
 	if len(f) == 3 {
 		r.Address = f[2]
 	}
-	return r, errors.Join(checkName(r.Name), zidcache.CheckAddress(r.Address))
+	return r, errors.Join(checkImported(r.Name), zidcache.CheckAddress(r.Address))
 }

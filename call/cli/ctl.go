@@ -31,7 +31,10 @@ mute off opens it, and either returns when it is so. say sends a line of text. s
 prints the figures of the last 5 s as a line of JSON. ctl reaches the securecall
 of the same user, and with --state DIR the one that was started with it.`,
 		Flags: []ucli.Flag{
-			stateFlag(),
+			&ucli.StringFlag{
+				Name: "state", Usage: "`DIR` is the one that listen or dial was started with, if it was",
+				DefaultText: "$XDG_RUNTIME_DIR/securecall", TakesFile: true,
+			},
 			&ucli.IntFlag{Name: "pid", Usage: "the one with process id `N`, where several are running", DefaultText: "the only one"},
 			&ucli.IntFlag{Name: "call", Usage: "the call with the number `ID`, as events and the lines of listen have it, where there are several", DefaultText: "the only one"},
 		},
@@ -127,7 +130,7 @@ func (p *phone) obeyCtl(ctx context.Context, e endpoint, r ctl.Request) (string,
 		answer := e.Compare(c.id, "typed", strings.Join(r.Args, " "))
 		switch {
 		case !answer.Possible:
-			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "the call has ended"}
+			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "the call has ended", Hint: "compare in the next one"}
 		case !answer.Equal:
 			return "", &ctl.Error{
 				Status: int(call.ReasonSAS), Message: "the words are not the same",
@@ -137,7 +140,7 @@ func (p *phone) obeyCtl(ctx context.Context, e endpoint, r ctl.Request) (string,
 		return "verified", nil
 	case "answer", "decline":
 		if !c.ringing {
-			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "nothing rings here"}
+			return "", &ctl.Error{Status: int(call.ReasonNotPossible), Message: "nothing rings here", Hint: "it works while somebody calls and nobody has answered"}
 		}
 		if r.Verb == "answer" {
 			e.Do(c.id, call.Answer)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -193,7 +194,7 @@ func (r *demoResult) judge(w io.Writer, heard *ear) error {
 		float64(len(said))/audio.SampleRate, 100*exact, correlation)
 	fmt.Fprintf(w, "written to %s%s\n", heardFile, heard.played())
 	if correlation < alike {
-		return fmt.Errorf("what was heard is not what was said")
+		return errors.New("what was heard is not what was said: try again while the machine has less to do, and please report it if that goes on")
 	}
 	fmt.Fprint(w, "\nnext: securecall listen on one machine, and on the other\n      securecall dial ADDRESS as the first one prints it\n")
 	return nil

@@ -25,7 +25,7 @@ securecall dial 192.0.2.7:5004 --mic hello.wav --speaker answer.wav --hangup-at-
 securecall dial --mic "exec:arecord -q -f S16_LE -r 8000 -c 1 -t raw" --speaker none bob.example`,
 		Description: `PEER is the name of a contact, or host[:port] or [v6]:port, port 5004 if none is
 given, or, with --via, a call code. A contact's name wins, then a code; host:, contact:
-or code: in front says which is meant. With --via a contact is called through the
+or code: in front says which is meant; without --via what looks like a code is refused. With --via a contact is called through the
 meeting point, at which its listen --via waits.
 Flags may stand before and after it. Two people who dial each other are in a call:
 each --bind then has the port that the other one dials.`,

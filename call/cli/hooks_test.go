@@ -162,7 +162,7 @@ func TestHooksThatHang(t *testing.T) {
 			command, file := patient(t)
 			x := newPost(t, map[string]string{event: command}) // before others run: urfave/cli shares its help flag
 			t.Parallel()
-			x.hooks.limit, x.hooks.ring, x.hooks.grace = 3*time.Second, 3*time.Second, 50*time.Millisecond
+			x.hooks.limit, x.hooks.ring, x.hooks.grace = 10*time.Second, 10*time.Second, 50*time.Millisecond
 			x.tell(1, fromBob)
 			if event == "ended" {
 				x.tell(1, call.Ended{})
@@ -174,7 +174,7 @@ func TestHooksThatHang(t *testing.T) {
 			if event == "incoming" && !slices.Equal(x.board.orders, []call.Command{call.Decline}) {
 				t.Errorf("orders are %v", x.board.orders)
 			}
-			if !strings.Contains(x.told.String(), "had not ended after 3s") {
+			if !strings.Contains(x.told.String(), "had not ended after 10s") {
 				t.Errorf("told %s", &x.told)
 			}
 		})

@@ -137,7 +137,7 @@ func listen(c *ucli.Context) error {
 	}
 	if s.known {
 		if known, err := s.cache.List(); err == nil && len(known) == 0 {
-			q.put(0, call.Fault{Err: errNobodyKnown, Hint: "call those who should be able to, or let them call once with --accept ask"})
+			q.put(0, call.Fault{Err: errNobodyKnown, Hint: "call those who should be able to, or let them call once with --accept all"})
 		}
 	}
 	// Better now than when the first call comes.

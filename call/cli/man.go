@@ -45,10 +45,10 @@ type described struct{ name, about string }
 func manFiles(app *ucli.App) []described {
 	files := []described{
 		{"$XDG_STATE_HOME/securecall", "what is remembered about others: the ZID, contacts and retained secrets. It must be a folder of the user alone. Where the variable is not set it is ~/.local/state/securecall, and --state names another."},
-		{"$XDG_RUNTIME_DIR/securecall", "the sockets by which ctl reaches a running listen or dial."},
+		{"$XDG_RUNTIME_DIR/securecall", "the sockets by which ctl reaches a running listen or dial; where there is no such folder, in /tmp/securecall-UID."},
 	}
 	if app.Command("config") != nil {
-		files = append(files, described{"$XDG_CONFIG_HOME/securecall/config.toml", "settings, each under the name of its flag; where the variable is not set, in ~/.config."})
+		files = append(files, described{"$XDG_CONFIG_HOME/securecall/config.toml", "settings, each under the name of its flag; where the variable is not set, in ~/.config. On macOS and Windows this and what is remembered are in the folder that the system has for settings."})
 	}
 	return files
 }
@@ -58,11 +58,13 @@ func manEnvironment(app *ucli.App) []described {
 		{"NO_COLOR", "if it is not empty, there are no colours."},
 		{"TERM", "if it is dumb, there are neither colours nor lines that change."},
 		{"XDG_STATE_HOME, XDG_RUNTIME_DIR", "see FILES."},
-		{"PULSE_SERVER", "the sound server, if it is not the usual one."},
+		{"PULSE_SERVER, PULSE_COOKIE", "the sound server, and the file that it knows us by, if they are not the usual ones."},
+		{"PULSE_SOURCE, PULSE_SINK", "the default microphone and the default speaker of the sound server."},
+		{"GOMAXPROCS", "how many processors a call or a listener uses: 1, if it is not set."},
 		{"SSL_CERT_FILE", "the certificates by which a meeting point is known (--via)."},
 	}
 	if app.Command("config") != nil {
-		variables = append(variables, described{"SECURECALL_…", "the value of a flag that is not given: SECURECALL_BIND is that of --bind."})
+		variables = append(variables, described{"SECURECALL_CONFIG", "the file of settings, if it is not the usual one; /dev/null for none."}, described{"SECURECALL_…", "the value of a flag that is not given: SECURECALL_BIND is that of --bind."})
 	}
 	return variables
 }

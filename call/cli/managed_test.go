@@ -45,7 +45,7 @@ func managed(t *testing.T, watchdog time.Duration) (m *service.Manager, next fun
 // The watchdog is told nothing while the loop of the calls does not turn, and something when
 // it does.
 func TestWatchdogHearsOfTheLoop(t *testing.T) {
-	m, next := managed(t, 200*time.Millisecond)
+	m, next := managed(t, 4*time.Second)
 	p := &phone{manager: m}
 	e, err := call.NewListener(call.Config{
 		Mic:     func() (audio.Source, error) { return device.OpenSource("none", device.Options{}) },

@@ -257,7 +257,7 @@ func (f *settingsFile) shows(table string) string {
 	case table == "":
 		return f.shown
 	case slices.Contains(strings.Split(table, "."), "limits"):
-		return "scripts/rendezvous/rendezvous.toml shows"
+		return "securecall config show rendezvous shows"
 	}
 	return "securecall help " + table + " shows"
 }

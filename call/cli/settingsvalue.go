@@ -110,7 +110,7 @@ func parses(f ucli.Flag, text string) bool {
 // beside is where a file is that a setting names: with the file that it stands in, since
 // who reads that may be in any folder. "~/" is the home folder, which no shell puts in here.
 func (f *settingsFile) beside(flag *ucli.StringFlag, name string) string {
-	sound := (flag.Name == "mic" || flag.Name == "speaker") && device.KindOf(name) == device.KindFile
+	sound := (flag.Name == "mic" || flag.Name == "speaker" || flag.Name == "ring") && device.KindOf(name) == device.KindFile
 	if name == "" || filepath.IsAbs(name) || !flag.TakesFile && !sound {
 		return name
 	}

@@ -49,7 +49,7 @@ func configuredBy(t *testing.T, command string, args ...string) (*ucli.Context, 
 	return c, s, configure(c)
 }
 
-// CLI.md: "Every flag can stand in config.toml under its own name", and in the environment.
+// The contract: "Every flag can stand in config.toml under its own name", and in the environment.
 // Whoever adds one finds out here if it cannot, and makes sure that it can.
 func TestEveryFlagCanBeKept(t *testing.T) {
 	for _, command := range []*ucli.Command{Listen(), Dial()} {
@@ -94,7 +94,7 @@ func TestEveryFlagCanBeKept(t *testing.T) {
 	}
 }
 
-// CLI.md: "Flag over environment over file."
+// The contract: "Flag over environment over file."
 func TestWhoIsNearerWins(t *testing.T) {
 	keep(t, `
 mic = "top"

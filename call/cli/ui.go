@@ -437,11 +437,12 @@ func diagnose(err error) diagnosis {
 		d.status = int(call.ReasonInterrupted)
 	case errors.As(err, &out) && (out.Path == os.Stdout.Name() || out.Path == os.Stderr.Name()):
 		d.status = int(call.ReasonNotPossible)
+		d.hint = "give it room, or a reader"
 		if errors.Is(err, syscall.EPIPE) {
 			d.what = errStdoutGone.Error()
 		}
 	case errors.Is(err, errStdoutGone):
-		d.status = int(call.ReasonNotPossible)
+		d.hint, d.status = "give it a reader", int(call.ReasonNotPossible)
 	}
 	return d
 }

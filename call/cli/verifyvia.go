@@ -148,7 +148,7 @@ func (p *phone) follow(i item) {
 		p.vias.start(i.id, p.s.verifyVia, newFacts(e, p.hooks.lines.lines(i.at, i.id, e)).environ(p.hooks.ours))
 	case call.Ended:
 		if p.vias.over(i.id) {
-			p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "")
+			p.notice(i.id, "the call ended before --verify-via had answered: nothing is verified by it", "call again for longer")
 		}
 	}
 }

@@ -220,7 +220,7 @@ func TestSilentJoin(t *testing.T) {
 	if ended := NewContactDialer(alice.conf, o, contact).Run(t.Context()); ended.Reason != call.ReasonNormal {
 		t.Errorf("ended: %+v", ended)
 	}
-	if d := time.Since(begin); d > agreeTime/2 {
+	if d := time.Since(begin); d >= agreeTime {
 		t.Errorf("it took %v", d)
 	}
 }
@@ -233,13 +233,13 @@ func TestDoorIsLost(t *testing.T) {
 	if err != nil || len(n) == 0 {
 		t.Fatal(n, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	elsewhere := server(t)
 	stopped, stop := context.WithCancel(t.Context())
 	elsewhere.Server = proxied(t, stopped, elsewhere.Server)
 	d.o = elsewhere
-	time.AfterFunc(200*time.Millisecond, stop)
+	time.AfterFunc(2*time.Second, stop) // it is connected by then
 	if err := d.day(ctx, n); !errors.Is(err, rendezvous.ErrLost) {
 		t.Errorf("the day ended with %v", err)
 	}

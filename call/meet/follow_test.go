@@ -129,15 +129,15 @@ func TestStrangerMeetsAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	talk, _, err := stranger.shared().secure(ctx, s, true, true, a.o.Rand)
+	talk, _, err := stranger.shared().secure(t.Context(), s, true, true, a.o.Rand)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := talk.say(ctx, kindKnock, nil); err != nil {
+	if err := talk.say(t.Context(), kindKnock, nil); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
 	if _, err := talk.hearKind(ctx, kindRestart); err == nil {
 		t.Error("a stranger is told where we are")
 	}

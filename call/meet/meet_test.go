@@ -75,7 +75,7 @@ func newPerson() *person {
 			signal(p.wake)
 		},
 		AcceptAll: true,
-		Timeout:   5 * time.Second,
+		Timeout:   15 * time.Second, // a contact is looked for every 5
 	}
 	return p
 }

@@ -397,7 +397,7 @@ func TestWhatIsSeen(t *testing.T) {
 	o.RelayOnly = true
 	alice, bob := newSpeaker(t, 400), newSpeaker(t, 600)
 	alice.conf.Contact = "Roberta Quinn"
-	alice.conf.Duration = 2 * time.Second
+	alice.conf.Duration = 4 * time.Second
 	c := calls(t, alice, bob, o)
 	secured := told[call.Secured](t, alice.person, 1)
 	if path := told[call.PathChanged](t, alice.person, 1); path.Kind != "relayed" || secured.Auth != "HS80" {

