@@ -14,8 +14,13 @@ import (
 
 func main() {
 	// Caught, and never read: a write to a closed pipe then fails instead of
-	// ending us before we have hung up. Programs that we start keep the default.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// ending us before we have hung up; and a terminal that is closed has its shell send a
+	// SIGHUP, and sends one itself a moment later. Programs that we start keep the default.
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(unread, syscall.SIGHUP)
+	}
 
 	// A call is a packet every 20 ms: a second processor would spend more on
 	// waking up than it could help (docs/notes/one-processor.md).
@@ -24,7 +29,10 @@ func main() {
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), ending()...)
-	context.AfterFunc(ctx, stop) // a second signal ends us at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends us at once
+	if cli.Brief(os.Args) {
+		context.AfterFunc(ctx, func() { os.Exit(cli.Interrupted) }) // a first one too: it may be reading
+	}
 	os.Exit(cli.Run(ctx, os.Args,
 		cli.Listen(),
 		cli.Dial(),

@@ -336,6 +336,12 @@ func TestTerminalRestored(t *testing.T) {
 		"SIGTERM": func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGTERM) },
 		"SIGHUP":  func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGHUP) },
 		"SIGINT":  func(s *seat) { _ = s.cmd.Process.Signal(syscall.SIGINT) },
+		// A window that is closed: its shell sends one, and when that has ended so does the terminal.
+		"SIGHUP twice": func(s *seat) {
+			_ = s.cmd.Process.Signal(syscall.SIGHUP)
+			time.Sleep(20 * time.Millisecond)
+			_ = s.cmd.Process.Signal(syscall.SIGHUP)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,7 +24,12 @@ const FrameSamples = SampleRate / 50
 type Frame []int16
 
 // Samples is how many samples last that long.
-func Samples(d time.Duration) int { return int(d * SampleRate / time.Second) }
+func Samples(d time.Duration) int { return int(SampleAt(d)) }
+
+// SampleAt is the number of the sample that is due after d, however many days that is.
+func SampleAt(d time.Duration) int64 {
+	return int64(d/time.Second)*SampleRate + int64(d%time.Second)*SampleRate/int64(time.Second)
+}
 
 // Duration is how long n samples last.
 func Duration(n int) time.Duration { return time.Duration(n) * time.Second / SampleRate }

@@ -2,6 +2,7 @@ package call
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -79,4 +80,26 @@ func TestControlIsBounded(t *testing.T) {
 	if d := c.take(now); len(d.messages) != maxMessages {
 		t.Errorf("%d messages in one packet", len(d.messages))
 	}
+}
+
+// However often a callee says that it rings there, it is told once.
+func TestRingsAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.bob.conf.AcceptAll = false
+		w.run()
+		await[Ringing](t, &w.alice)
+		for range 100 {
+			if err := w.bob.e.ask(0, func(now time.Time, c *core) error { c.say(now, wordRinging); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		w.bob.e.Do(0, Answer)
+		await[Answered](t, &w.alice)
+		if n := len(all[Ringing](&w.alice)); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		w.stop()
+	})
 }

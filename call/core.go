@@ -80,6 +80,7 @@ type core struct {
 	ssrc   uint32
 	cname  string
 
+	rings bool // the callee has said that it rings there
 	trust trust
 	own   bool // the peer is our own installation, and so we have another ZID
 	memos []memo

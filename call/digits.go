@@ -172,13 +172,20 @@ func (m *media) takeKey(now time.Time, payload []byte) {
 	}
 }
 
-// place is the timestamp that a packet of sound would have in place of one of an event.
+// place is the timestamp that a packet of sound would have in place of one of an event: as many
+// later as packets have come since, or where the event has come to, if that is later still. Packets
+// of events may be further apart than those of sound (RFC 4733, Section 2.5), and a pause may
+// have been before them; the three of the end all have one duration.
 func (m *media) place(e dtmf.Event) uint32 {
 	number, last := m.in.SequenceNumber, &m.sounded
 	if !last.known { // the call begins with a key
 		*last = sounded{true, number, m.in.Timestamp + uint32(e.Duration) - uint32(m.length)}
 	}
-	return last.timestamp + uint32(int(int16(number-last.number))*m.length)
+	counted := last.timestamp + uint32(int(int16(number-last.number))*m.length)
+	if reached := m.in.Timestamp + uint32(e.Duration) - uint32(m.length); int32(reached-counted) > 0 {
+		return reached
+	}
+	return counted
 }
 
 // takeKeyBlock takes in an event beside the sound of a packet.

@@ -373,3 +373,25 @@ func TestKeysThatCannotBePressed(t *testing.T) {
 		w.stop()
 	})
 }
+
+// RFC 4733, Section 2.5.1.2: updates of an event may be further apart than packets of sound.
+func TestPlaceOfAKey(t *testing.T) {
+	m := &media{length: 160, sounded: sounded{true, 10, 1000}}
+	for _, c := range []struct {
+		what             string
+		number           uint16
+		timestamp        uint32
+		duration, wanted int
+	}{
+		{"an update every 20 ms", 11, 1160, 160, 1160},
+		{"the second", 12, 1160, 320, 1320},
+		{"the end, again", 14, 1160, 320, 1640},
+		{"updates every 50 ms", 11, 1160, 400, 1400},
+		{"after a pause of 5 s", 11, 41160, 160, 41160},
+	} {
+		m.in.SequenceNumber, m.in.Timestamp = c.number, c.timestamp
+		if got := m.place(dtmf.Event{Duration: uint16(c.duration)}); got != uint32(c.wanted) {
+			t.Errorf("%s: at %d, want %d", c.what, got, c.wanted)
+		}
+	}
+}

@@ -205,7 +205,10 @@ func (c *core) hear(now time.Time, m message) {
 	}
 	switch m.word {
 	case wordRinging:
-		c.tell(Ringing{})
+		if !c.rings { // it may say so again, as often as it likes
+			c.rings = true
+			c.tell(Ringing{})
+		}
 	case wordAnswered:
 		c.begin(now, false)
 	case wordDialled:

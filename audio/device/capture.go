@@ -290,6 +290,6 @@ func within[T any](d time.Duration, open func() (T, error), release func(T)) (T,
 	case <-timer.C:
 		close(abandoned)
 		var none T
-		return none, errors.New("it does not answer")
+		return none, errNoAnswer
 	}
 }

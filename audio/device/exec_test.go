@@ -284,3 +284,25 @@ func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || !bytes.Contains(stat, []byte(") Z "))
 }
+
+// A FIFO whose other end nobody opens is no speaker and no microphone, and holds nobody up for long.
+func TestFIFOThatNobodyOpens(t *testing.T) {
+	for name, open := range map[string]func(path string) error{
+		"out": func(path string) error { _, err := OpenSink(path, Options{}); return err },
+		"in":  func(path string) error { _, err := OpenSource(path, Options{}); return err },
+	} {
+		path := filepath.Join(t.TempDir(), name+".wav")
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := open(path)
+		var e *Error
+		if !errors.As(err, &e) || !e.File || e.Hint == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+		// Who still waits for it is let go.
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err == nil {
+			f.Close()
+		}
+	}
+}

@@ -14,6 +14,7 @@ const patience = 3 * time.Second
 
 var (
 	errNoDevice = errors.New("there is no such device")
+	errNoAnswer = errors.New("it does not answer")
 	errNoSound  = errors.New("no sound server and no sound card here")
 )
 

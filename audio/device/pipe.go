@@ -13,8 +13,8 @@ import (
 const (
 	// readAhead is how much sound a pipe is read ahead; then its writer waits.
 	readAhead = time.Second
-	// writeBehind is how much waits for the reader of a pipe; then the oldest is
-	// dropped.
+	// writeBehind is how much waits for the reader of a pipe, before what the system keeps in
+	// it (leastPipe); then the oldest is dropped.
 	writeBehind = 200 * time.Millisecond
 	// lastWords is how long Close lets such frames go out.
 	lastWords = 100 * time.Millisecond
@@ -157,6 +157,7 @@ func newPipeSink(spec string, w io.Writer, release func() error, o Options) *pip
 		quit:    make(chan struct{}),
 		release: release,
 	}
+	leastPipe(w)
 	go s.pump()
 	return s
 }

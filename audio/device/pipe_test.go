@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -181,6 +182,43 @@ func TestPipeSinkWritesAll(t *testing.T) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
+}
+
+// A pipe of the system's that nobody reads holds less than half a second: what was said last is
+// heard no later by more than that.
+func TestPipeOfTheSystemKeepsLittle(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux lets a program choose what a pipe holds")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	sink := newPipeSink("-", w, w.Close, Options{})
+	const frames = 100
+	for i := range frames {
+		f := numbered(i)
+		if err := sink.WriteFrame(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(r)
+		read <- all
+	}()
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all := <-read
+	// A page, what was being written, and the queue.
+	if most := os.Getpagesize() + 2*audio.FrameSamples*(2+int(writeBehind/audio.FrameDuration)); len(all) > most {
+		t.Errorf("%d octets waited for a reader, at most %d may", len(all), most)
+	}
+	if last := rawOf(numbered(frames - 1)); !bytes.HasSuffix(all, last) {
+		t.Error("what was said last is missing")
+	}
 }
 
 // A pipe that nobody reads does not hold up the call; whoever reads it later

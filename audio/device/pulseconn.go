@@ -117,7 +117,10 @@ func pulseAddrs() []string {
 			}
 			addrs = append(addrs, network+":"+address)
 		case s != "":
-			addrs = append(addrs, "tcp:"+net.JoinHostPort(s, pulsePort))
+			if _, _, err := net.SplitHostPort(s); err != nil {
+				s = net.JoinHostPort(strings.Trim(s, "[]"), pulsePort)
+			}
+			addrs = append(addrs, "tcp:"+s)
 		}
 	}
 	return addrs

@@ -22,6 +22,7 @@ func TestPulseAddrs(t *testing.T) {
 		"unix:/a tcp:h:5 {":             {"unix:/a", "tcp:h:5"},
 		"tcp:h tcp6:[::1] tcp4:1.2.3.4": {"tcp:h:4713", "tcp6:[::1]:4713", "tcp4:1.2.3.4:4713"},
 		"box":                           {"tcp:box:4713"},
+		"192.0.2.1:4714 [::1]:4715 ::1": {"tcp:192.0.2.1:4714", "tcp:[::1]:4715", "tcp:[::1]:4713"},
 		"{elsewhere!}unix:/a {" + host + "}unix:/b {" + host + "}": {"unix:/b"},
 	} {
 		t.Setenv("PULSE_SERVER", server)

@@ -121,7 +121,7 @@ func (r *Recording) add(side int, f audio.Frame) {
 		r.begun = now
 	}
 	// The frame ends now.
-	due := int64(audio.Samples(now.Sub(r.begun)))
+	due := audio.SampleAt(now.Sub(r.begun))
 	switch at := r.sides[side]; {
 	case at < due-slack:
 		r.sides[side] = due // in the ring there is silence
@@ -219,7 +219,7 @@ func (r *Recording) take(all bool) bool {
 	defer r.mu.Unlock()
 	end := max(r.sides[said], r.sides[heard])
 	if !all {
-		end = r.ready(int64(audio.Samples(time.Since(r.begun))))
+		end = r.ready(audio.SampleAt(time.Since(r.begun)))
 	}
 	n := min(end-r.written, slack)
 	if n <= 0 || r.failed != nil {

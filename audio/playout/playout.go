@@ -45,7 +45,7 @@ type Config struct {
 const MaxDelay = 500 * time.Millisecond
 
 const (
-	maxPayload = 3 * audio.FrameSamples // 60 ms, the longest that phones send
+	maxPayload = 10 * audio.FrameSamples // 200 ms: what a receiver should take (RFC 3551, Section 4.2)
 
 	stall    = 200 * time.Millisecond // a speaker that has not asked for so long hears nothing
 	outage   = 200 * time.Millisecond // a path that has delivered nothing for so long was interrupted

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -77,7 +78,14 @@ func runCtl(c *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := ctl.Ask(c.Context, dir, c.Int("pid"), ctl.Request{Verb: verb, Call: c.Int("call"), Args: c.Args().Tail()})
+	request := ctl.Request{Verb: verb, Call: c.Int("call"), Args: c.Args().Tail()}
+	text, err := ctl.Ask(c.Context, dir, c.Int("pid"), request)
+	if errors.Is(err, ctl.ErrNobody) && !onCommandLine(c, "state") {
+		// state is kept, and what runs was started with --ephemeral.
+		if usual, e := ctl.Dir(""); e == nil && usual != dir {
+			text, err = ctl.Ask(c.Context, usual, c.Int("pid"), request)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -89,20 +97,40 @@ func runCtl(c *ucli.Context) error {
 
 // serveCtl lets ctl reach e. Without it a call goes on as well.
 func (p *phone) serveCtl(e endpoint) (stop func()) {
-	dir, err := ctl.Dir(p.s.state)
-	var server *ctl.Server
-	if err == nil {
-		server, err = ctl.Serve(dir, func(ctx context.Context, r ctl.Request) (string, error) {
-			return p.obeyCtl(ctx, e, r)
-		})
+	var err error
+	if p.ctl, err = p.openCtl(e); err != nil && p.s.verbose {
+		p.screen.say(p.screen.talk, "securecall ctl cannot reach this one: %s", printable(err.Error()))
 	}
-	if err != nil {
-		if p.s.verbose {
-			p.screen.say(p.screen.talk, "securecall ctl cannot reach this one: %s", printable(err.Error()))
+	return func() {
+		if p.ctl != nil {
+			p.ctl.Close()
 		}
-		return func() {}
 	}
-	return server.Close
+}
+
+func (p *phone) openCtl(e endpoint) (*ctl.Server, error) {
+	dir, err := ctl.Dir(p.s.state)
+	if err != nil {
+		return nil, err
+	}
+	return ctl.Serve(dir, func(ctx context.Context, r ctl.Request) (string, error) {
+		return p.obeyCtl(ctx, e, r)
+	})
+}
+
+// keepCtl lets ctl reach e again, within a minute, where its socket was taken away.
+func (p *phone) keepCtl(now time.Time, e endpoint) {
+	if now.Sub(p.ctlSeen) < time.Minute {
+		return
+	}
+	p.ctlSeen = now
+	if p.ctl == nil || !p.ctl.Lost() {
+		return
+	}
+	if server, err := p.openCtl(e); err == nil {
+		go p.ctl.Close() // which waits for who still asks there
+		p.ctl = server
+	}
 }
 
 func (p *phone) obeyCtl(ctx context.Context, e endpoint, r ctl.Request) (string, error) {

@@ -103,9 +103,10 @@ const (
 // they print and how they end comes as news.
 type hooks struct {
 	commands hookCommands
-	ours     []string      // our environment
-	lines    *events       // as --json would have them
-	calls    map[int]facts // that have keys
+	ours     []string             // our environment
+	lines    *events              // as --json would have them
+	calls    map[int]facts        // that have keys,
+	began    map[int]hookCommands // with the commands of that moment: settings may be read again
 	waiting  []hookJob
 	running  int
 	pending  int                        // news of an end that is still to come
@@ -131,7 +132,7 @@ type hookJob struct {
 
 func newHooks(s *settings) *hooks {
 	h := &hooks{
-		commands: s.hooks, ours: s.environ(), lines: newEvents(nil, s), calls: map[int]facts{}, deciding: map[int]context.CancelFunc{},
+		commands: s.hooks, ours: s.environ(), lines: newEvents(nil, s), calls: map[int]facts{}, began: map[int]hookCommands{}, deciding: map[int]context.CancelFunc{},
 		news: make(chan hookNews), limit: hookLimit, ring: decideLimit, grace: hookGrace, last: lastLimit,
 	}
 	h.ctx, h.stop = context.WithCancelCause(context.Background())
@@ -141,13 +142,13 @@ func newHooks(s *settings) *hooks {
 // note follows the events. A call is known from its keys on: that of another, which got
 // none, is nobody's news.
 func (h *hooks) note(i item) {
-	if len(h.commands) == 0 {
+	known := h.calls[i.id]
+	if len(h.commands) == 0 && known == nil {
 		return
 	}
-	known := h.calls[i.id]
 	switch e := i.e.(type) {
 	case call.Secured:
-		h.calls[i.id] = newFacts(e, h.lines.lines(i.at, i.id, e))
+		h.calls[i.id], h.began[i.id] = newFacts(e, h.lines.lines(i.at, i.id, e)), h.commands
 		h.start("secured", i.id)
 	case call.Incoming:
 		known.add(h.lines.lines(i.at, i.id, e))
@@ -169,16 +170,18 @@ func (h *hooks) note(i item) {
 		known.add(h.lines.lines(i.at, i.id, e))
 		h.start("ended", i.id)
 		delete(h.calls, i.id)
+		delete(h.began, i.id)
 	}
 }
 
 // start has the command of an event run, if there is one, as soon as that may be.
 func (h *hooks) start(event string, id int) {
-	if h.commands[event] == nil {
+	command := h.began[id][event]
+	if command == nil {
 		return
 	}
 	h.pending++
-	j := hookJob{event, id, h.commands[event], h.calls[id].environ(h.ours)}
+	j := hookJob{event, id, command, h.calls[id].environ(h.ours)}
 	switch {
 	case len(h.waiting) == maxJobs:
 		go func() {

@@ -410,3 +410,25 @@ func TestLastHooksHaveAnEnd(t *testing.T) {
 		}
 	}
 }
+
+// Calls go on as they began: settings that are read again have commands for the calls to come.
+func TestCommandsOfTheMomentTheyBegan(t *testing.T) {
+	x := newPost(t, map[string]string{"ended": "echo old"})
+	x.tell(1, fromBob)
+	x.hooks.commands = hookCommands{"ended": {"echo", "new"}}
+	x.tell(2, fromBob)
+	x.hooks.commands = nil
+	x.tell(3, fromBob)
+	for id := range 3 {
+		x.tell(id+1, call.Ended{})
+	}
+	x.settle()
+	for line, want := range map[string]int{"on-ended: old": 1, "on-ended: new": 1} {
+		if n := strings.Count(x.screen.String(), line); n != want {
+			t.Errorf("%q stands there %d times, want %d:\n%s", line, n, want, &x.screen)
+		}
+	}
+	if len(x.hooks.calls)+len(x.hooks.began) > 0 {
+		t.Errorf("kept: %v, %v", x.hooks.calls, x.hooks.began)
+	}
+}

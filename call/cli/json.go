@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"net/netip"
@@ -159,24 +161,47 @@ type events struct {
 	mic, speaker string                     // as on the command line, for the event device
 	refused      map[netip.AddrPort]int     // in which call it was told last
 	why          func(call.Ended) diagnosis // what a person is told of an end; nil: nobody is told
+	leftOut      int                        // lines that the other side had us write
 }
 
 func newEvents(w io.Writer, s *settings) *events {
 	return &events{w: w, mic: s.mic, speaker: s.speaker, refused: map[netip.AddrPort]int{}}
 }
 
-// show writes the line of one event, if it has one.
+// show writes the line of one event, if it has one. What a peer can have us write, as often as it
+// likes, is left out where it is not read, and cannot have the rest be lost.
 func (j *events) show(at time.Time, id int, e call.Event) error {
-	for _, line := range j.lines(at, id, e) {
-		b, err := json.Marshal(line)
-		if err != nil {
+	if out, ok := j.w.(*console); ok && out.behind() {
+		switch e.(type) {
+		case call.Text, call.DTMF:
+			j.leftOut++
+			return nil
+		}
+	} else if j.leftOut > 0 {
+		what := fmt.Sprintf("events are not read as quickly as they come: %d with texts or tones were left out", j.leftOut)
+		j.leftOut = 0
+		if err := j.write(jsonError{newHead(at, "error", 0), what, "have what reads them read on at once"}); err != nil {
 			return err
 		}
-		if _, err := j.w.Write(append(b, '\n')); err != nil {
+	}
+	for _, line := range j.lines(at, id, e) {
+		if err := j.write(line); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// write writes one line, at once.
+func (j *events) write(line any) error {
+	var b bytes.Buffer
+	text := json.NewEncoder(&b)
+	text.SetEscapeHTML(false) // it is not for a page of HTML, and a < would be six octets
+	if err := text.Encode(line); err != nil {
+		return err
+	}
+	_, err := j.w.Write(b.Bytes())
+	return err
 }
 
 // lines are most often one; a refusal is an error event, and an ended call

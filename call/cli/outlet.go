@@ -25,7 +25,8 @@ type outlet struct {
 }
 
 const (
-	mostWaiting = 1 << 20 // octets: hours of events
+	mostWaiting = 1 << 20 // octets: hours of a call's own events
+	farBehind   = mostWaiting / 16
 	lastRead    = time.Second
 )
 
@@ -66,6 +67,13 @@ func (o *outlet) Write(b []byte) (int, error) {
 		go o.drain()
 	}
 	return len(b), nil
+}
+
+// behind tells whether so much waits that what is of no account is better left out.
+func (o *outlet) behind() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.waiting) > farBehind
 }
 
 // drain writes what waits, a line at a time: others may write to the same pipe.

@@ -105,6 +105,9 @@ const atOnce = 100 * time.Millisecond
 func (p *phone) lookup(ctx context.Context, host string) (addrs []netip.AddrPort, err error) {
 	limited, cancel := context.WithTimeout(ctx, p.s.timeout)
 	defer cancel()
+	defer func(begun time.Time) {
+		p.s.timeout = max(p.s.timeout-time.Since(begun), time.Millisecond) // the rest is for the call
+	}(time.Now())
 	done := make(chan struct{})
 	go func() {
 		addrs, err = nat.Resolve(limited, host, nat.DefaultPort)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"securecall/call"
+	"securecall/call/cli/ctl"
 	"securecall/call/cli/service"
 )
 
@@ -28,21 +29,23 @@ type endpoint interface {
 // A phone is what stands between an endpoint and the person or script: it
 // shows events and carries out keys. One goroutine, that of run, owns it.
 type phone struct {
-	s      *settings
-	stdout *console
-	stderr *console
-	ask    *console // where questions are put, if there is somebody to ask
-	screen *screen
-	crowd  *crowd    // nil: one call at a time
-	events *events   // nil without --json
-	log    *logbook  // nil without --log
-	tty    *os.File  // where keys are read; nil: nobody sits there
-	keys   *keyboard // while run runs
-	failed bool      // an output that scripts read is gone
-	ended  bool      // the last call's end has been shown
-	reach  *reachable
-	hooks  *hooks
-	vias   *vias
+	s       *settings
+	stdout  *console
+	stderr  *console
+	ask     *console // where questions are put, if there is somebody to ask
+	screen  *screen
+	crowd   *crowd    // nil: one call at a time
+	events  *events   // nil without --json
+	log     *logbook  // nil without --log
+	tty     *os.File  // where keys are read; nil: nobody sits there
+	keys    *keyboard // while run runs
+	failed  bool      // an output that scripts read is gone
+	ended   bool      // the last call's end has been shown
+	reach   *reachable
+	ctl     *ctl.Server // nil: ctl cannot reach us
+	ctlSeen time.Time   // when it was last looked at
+	hooks   *hooks
+	vias    *vias
 
 	manager *service.Manager // who has started us; nil: nobody
 	waits   bool             // and was told that calls are waited for
@@ -185,6 +188,7 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.screen.meters(e)
 			p.screen.ring(now)
 			p.screen.tick(now)
+			p.keepCtl(now, e)
 		case <-p.hangups:
 			p.reread(e, q)
 		case <-beats:
@@ -204,15 +208,19 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 func (p *phone) show(items []item) {
 	for _, i := range items {
 		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
+		_, last := i.e.(call.Ended)
+		if last {
+			p.ended = true
+			p.follow(i) // what is said of a call stands before its end
+		}
 		if p.events != nil {
 			if err := p.events.show(i.at, i.id, i.e); err != nil {
 				p.failed = true
 			}
 		}
-		if _, ok := i.e.(call.Ended); ok {
-			p.ended = true
+		if !last {
+			p.follow(i)
 		}
-		p.follow(i)
 		if p.crowd != nil {
 			p.crowd.show(i.at, i.id, i.e)
 		} else {

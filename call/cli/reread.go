@@ -8,9 +8,20 @@ import (
 	"slices"
 
 	ucli "github.com/urfave/cli/v2"
+
+	"securecall/call"
 )
 
 // Settings that are read again while a command runs, at SIGHUP.
+
+// Interrupted is the exit status of what is interrupted where no call has taken place.
+const Interrupted = int(call.ReasonInterrupted)
+
+// Brief tells whether the command line args is one of no call and no service, which has
+// nothing to end in an orderly way.
+func Brief(args []string) bool {
+	return len(args) > 1 && !slices.Contains([]string{"listen", "dial", "demo", "doctor", "rendezvous"}, args[1])
+}
 
 // Rereads tells whether SIGHUP has the command line args read its settings again, instead of
 // hanging up.

@@ -117,6 +117,11 @@ func (r *ringer) play(id int, spec, otherwise string, sound *progress.Sound) {
 
 // sound plays until stop is closed.
 func (r *ringer) sound(spec string, sound *progress.Sound, stop <-chan struct{}) error {
+	select {
+	case <-stop:
+		return nil
+	default:
+	}
 	sink, err := r.open(spec)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -36,6 +37,9 @@ func (c *console) patient() *console {
 
 // flush is for when we are about to end. It tells whether all that was written has gone.
 func (c *console) flush() bool { return c.outlet == nil || c.outlet.flush(lastRead) }
+
+// behind tells whether who reads is so far behind that some can be left out.
+func (c *console) behind() bool { return c.outlet != nil && c.outlet.behind() }
 
 // Write implements io.Writer.
 func (c *console) Write(b []byte) (int, error) {
@@ -113,41 +117,65 @@ func (k *keyboard) restore() {
 
 // read ends with the program: nothing can interrupt a read of a terminal.
 func (k *keyboard) read() {
-	var b [64]byte
-	for {
-		n, err := k.file.Read(b[:])
-		if err != nil {
-			return
+	chunks := make(chan []byte)
+	go func() {
+		defer close(chunks)
+		for {
+			b := make([]byte, 64)
+			n, err := k.file.Read(b)
+			if err != nil {
+				return
+			}
+			chunks <- b[:n]
 		}
-		for _, key := range typed(b[:n]) {
-			k.keys <- key
+	}()
+	var s sequences
+	for {
+		var alone <-chan time.Time
+		if s == afterEscape {
+			alone = time.After(escapeTime)
+		}
+		select {
+		case b, ok := <-chunks:
+			if !ok {
+				return
+			}
+			for _, key := range s.keys(b) {
+				k.keys <- key
+			}
+		case <-alone:
+			s = outside
+			k.keys <- keyEscape
 		}
 	}
 }
 
-// typed is b without escape sequences (ECMA-48, Section 5.4): the one of an
-// arrow key ends in D, and is no wish to decline.
-func typed(b []byte) (keys []byte) {
-	for len(b) > 0 {
-		key := b[0]
-		b = b[1:]
-		if key != keyEscape {
+// escapeTime is after which an escape is the key itself, and not the beginning of a sequence
+// whose rest is on its way over a slow line.
+const escapeTime = 50 * time.Millisecond
+
+// sequences is how far what is typed is into an escape sequence (ECMA-48, Section 5.4).
+type sequences uint8
+
+const (
+	outside sequences = iota
+	afterEscape
+	inside // behind the introducer, up to a final byte
+)
+
+// keys is b without escape sequences: the one of an arrow key ends in D, and is no wish to
+// decline. A sequence may come in pieces.
+func (s *sequences) keys(b []byte) (keys []byte) {
+	for _, key := range b {
+		switch {
+		case *s == outside && key == keyEscape:
+			*s = afterEscape
+		case *s == outside:
 			keys = append(keys, key)
-			continue
-		}
-		if len(b) == 0 {
-			return append(keys, key) // the key Escape itself
-		}
-		introducer := b[0]
-		b = b[1:]
-		if introducer == '[' || introducer == 'O' {
-			for len(b) > 0 {
-				final := b[0] >= 0x40
-				b = b[1:]
-				if final {
-					break
-				}
-			}
+		case *s == afterEscape && (key == '[' || key == 'O'):
+			*s = inside
+		case *s == afterEscape || key >= 0x40:
+			*s = outside
 		}
 	}
 	return keys

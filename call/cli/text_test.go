@@ -76,8 +76,23 @@ func TestTyped(t *testing.T) {
 	for in, want := range map[string]string{
 		"a": "a", "\x1b[Da": "a", "m\x1b[15~q": "mq", "\x1bOPd": "d", "\x1b": "\x1b", "\x1bd": "", "\x1b[1;5D": "", "\x1b[": "", "\x03?": "\x03?",
 	} {
-		if got := string(typed([]byte(in))); got != want {
-			t.Errorf("typed(%q) = %q, want %q", in, got, want)
+		var whole, pieces sequences
+		got := string(whole.keys([]byte(in)))
+		if whole == afterEscape {
+			got += "\x1b" // the key itself, when nothing has followed for a while
+		}
+		if got != want {
+			t.Errorf("%q is typed as %q, want %q", in, got, want)
+		}
+		got = ""
+		for _, b := range []byte(in) {
+			got += string(pieces.keys([]byte{b}))
+		}
+		if pieces == afterEscape {
+			got += "\x1b"
+		}
+		if got != want {
+			t.Errorf("%q in pieces is typed as %q, want %q", in, got, want)
 		}
 	}
 }

@@ -69,6 +69,12 @@ func TestVerifyViaEndsWithItsCall(t *testing.T) {
 	if n := strings.Count(told.String(), "the call ended before --verify-via had answered"); n != 2*maxVias {
 		t.Errorf("it was told %d times:\n%s", n, told)
 	}
+	for line := range strings.Lines(told.String()) {
+		if id, _, _ := strings.Cut(line[strings.Index(line, `"call":`):], ","); strings.Contains(line, `"event":"error"`) &&
+			strings.Index(told.String(), line) > strings.Index(told.String(), `"event":"ended",`+id+",") {
+			t.Errorf("something of a call comes after its end: %s", line)
+		}
+	}
 	p.via(e, viaAnswer{id: 1, line: fromBob.SAS})
 	if len(e.compared) > 0 {
 		t.Errorf("compared: %v", e.compared)

@@ -357,3 +357,23 @@ func TestNamesOfADay(t *testing.T) {
 		}
 	}
 }
+
+// --timeout is for all of it: what the meeting has taken is not given again to the call.
+func TestTimeoutIsOne(t *testing.T) {
+	t.Parallel()
+	alice, bob, o := newPerson(), newPerson(), server(t)
+	bob.conf.AcceptAll = false
+	listens(t, bob, o)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+	defer cancel()
+	alice.conf.Timeout = time.Minute
+	e, err := Dial(ctx, o, code(t, bob, 1), alice.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	ended := e.Run(t.Context())
+	if took := time.Since(begun); ended.Reason != call.ReasonNoAnswer || took > 20*time.Second {
+		t.Errorf("it ended with %+v after %v", ended, took)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"securecall/call"
 	"securecall/crypto/pake"
@@ -164,6 +165,9 @@ func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.
 			return nil, err
 		}
 		m.Announced = &peer.Announcement
+	}
+	if until, ok := ctx.Deadline(); ok {
+		conf.Timeout = max(time.Until(until), time.Millisecond) // what is left of it
 	}
 	e, err := call.NewMet(conf, m)
 	if err != nil {

@@ -253,6 +253,9 @@ func (p *Path) relayOf(server TURN) *relay {
 // address that it was made from (RFC 8656, Section 3.2).
 func (p *Path) stands(ctx context.Context, r *relay) bool {
 	if r.stream != nil {
+		if r.gone.Load() {
+			return false
+		}
 		local, ok := r.stream.LocalAddr().(*net.TCPAddr)
 		if !ok {
 			return false
@@ -270,6 +273,7 @@ func (p *Path) stands(ctx context.Context, r *relay) bool {
 		return false
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return mapped == r.mapped
+	moved := mapped != r.mapped
+	p.mu.Unlock()
+	return !moved && r.known(mapped)
 }

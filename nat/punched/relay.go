@@ -43,7 +43,8 @@ type relay struct {
 	mapped netip.AddrPort // what the server saw us at, by UDP; not valid: not asked
 	addr   *net.UDPAddr   // at
 
-	stream net.Conn // over TCP and TLS
+	stream net.Conn    // over TCP and TLS
+	gone   atomic.Bool // that has ended
 	client *turn.Client
 	conn   net.PacketConn // at the relayed address
 
@@ -85,13 +86,15 @@ func (p *Path) newRelay(ctx context.Context, server TURN, host string, at netip.
 func (r *relay) allocate(ctx context.Context, host string, family turn.RequestedAddressFamily) error {
 	p := r.path
 	var link net.PacketConn = &udpLink{path: p, local: net.UDPAddrFromAddrPort(p.LocalAddr())}
-	var err error
 	if r.server.Transport != UDP {
-		if r.stream, err = dialStream(ctx, r.server, host, r.at); err != nil {
+		conn, err := dialStream(ctx, r.server, host, r.at)
+		if err != nil {
 			return err
 		}
+		r.stream = newStream(conn)
 		link = turn.NewSTUNConn(r.stream)
 	}
+	var err error
 	r.client, err = turn.NewClient(&turn.ClientConfig{
 		Conn:                   link,
 		TURNServerAddr:         r.at.String(),
@@ -183,6 +186,7 @@ func (p *Path) attach(r *relay, link net.PacketConn) bool {
 		for {
 			n, _, err := link.ReadFrom(buf)
 			if err != nil {
+				r.gone.Store(true) // and with the connection what it had allocated
 				return
 			}
 			r.receive(buf[:n])
@@ -310,6 +314,19 @@ func (r *relay) peer(to netip.AddrPort) *relayedPeer {
 		r.peers[to] = peer
 	}
 	return peer
+}
+
+// known tells whether the server still has our allocation, by asking for a permit, for ourselves at
+// mapped: a server that was started again has forgotten all, and answers other questions as before.
+func (r *relay) known(mapped netip.AddrPort) bool {
+	for range 2 { // the second time with the nonce that the first answer had
+		err := r.client.CreatePermission(net.UDPAddrFromAddrPort(mapped))
+		var refusal *stun.TurnError
+		if err == nil || errors.As(err, &refusal) && refusal.ErrorCodeAttr.Code == stun.CodeForbidden {
+			return true // it may permit nobody like us, but knows who asks
+		}
+	}
+	return false
 }
 
 // close gives the address back, if there is one.

@@ -1,6 +1,7 @@
 package punched
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -8,10 +9,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/turn/v5"
@@ -99,6 +102,17 @@ func TestTURNOverStreams(t *testing.T) {
 		t.Errorf("%v and %v", a.Route(), b.Route())
 	}
 
+	// A server that closes the connection has forgotten what was allocated over it.
+	before := a.readyRelays()[0]
+	before.stream.(*stream).Conn.(*net.TCPConn).CloseRead()
+	for !before.gone.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	gather(t, a)
+	if after := a.readyRelays(); len(after) != 1 || after[0] == before {
+		t.Error("a relay whose connection has ended is not allocated anew")
+	}
+
 	c := make(true, TURN{Server: secured.Addr().String(), Transport: TLS})
 	var untrusted *tls.CertificateVerificationError
 	if err := c.Gather(t.Context()); !errors.As(err, &untrusted) {
@@ -109,4 +123,46 @@ func TestTURNOverStreams(t *testing.T) {
 	if err := c.Connect(ctx, b.Local()); !errors.Is(err, ErrNoRoute) {
 		t.Errorf("without a relay: %v", err)
 	}
+}
+
+// A network that takes nothing holds up nobody, and its connection is closed.
+func TestStreamThatIsNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		s := newStream(ours)
+		packet := bytes.Repeat([]byte("x"), 200)
+		begun := time.Now()
+		for range 2 * streamQueue {
+			if n, err := s.Write(packet); n != len(packet) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if d := time.Since(begun); d > 0 {
+			t.Errorf("somebody waited for %v", d)
+		}
+		time.Sleep(streamPatience + time.Second)
+		if _, err := s.Write(packet); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("after %v: %v", streamPatience, err)
+		}
+	})
+}
+
+// What is taken is whole and in order.
+func TestStreamKeepsOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		s := newStream(ours)
+		defer s.Close()
+		for n := range 3 * streamQueue {
+			packet := bytes.Repeat([]byte{byte(n)}, 100+n)
+			if _, err := s.Write(packet); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(packet))
+			if _, err := io.ReadFull(theirs, got); err != nil || !bytes.Equal(got, packet) {
+				t.Fatalf("packet %d: %v, %d octets of %d", n, err, got[0], len(got))
+			}
+		}
+	})
 }

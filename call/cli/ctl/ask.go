@@ -41,6 +41,7 @@ func ask(ctx context.Context, dir string, uid, pid int, what Request) (string, e
 	if err := checkPeer(conn, uid); err != nil {
 		return "", notPossible(fmt.Sprintf("%s: %v", socketPath(dir, pid), err), "nothing was said to it; --state DIR, given to both, chooses a folder of your own")
 	}
+	_ = conn.SetDeadline(time.Now().Add(longestAnswer))
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	r, err := exchange(conn, line)
 	switch {
@@ -53,6 +54,10 @@ func ask(ctx context.Context, dir string, uid, pid int, what Request) (string, e
 	}
 	return r.Text, nil
 }
+
+// longestAnswer is more than a securecall takes that is not stopped: 10 s for keys, and then
+// 5 for a peer.
+const longestAnswer = 30 * time.Second
 
 // requestLine refuses what would not arrive as it is.
 func requestLine(what Request) ([]byte, error) {

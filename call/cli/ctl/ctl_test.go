@@ -280,3 +280,21 @@ func TestAskContext(t *testing.T) {
 		t.Errorf("with none left: %v", err)
 	}
 }
+
+// The folder is taken away with the user's last session, and a process stays.
+func TestSocketThatIsTakenAway(t *testing.T) {
+	dir := folder(t)
+	s := start(t, dir, echo)
+	if s.Lost() {
+		t.Error("it is lost at once")
+	}
+	do(t, os.RemoveAll(dir))
+	if !s.Lost() {
+		t.Fatal("it is not noticed")
+	}
+	start(t, dir, echo)
+	s.Close()
+	if text, err := Ask(context.Background(), dir, 0, Request{Verb: "sas"}); text != "sas of 0 []" || err != nil {
+		t.Errorf("at the new one: %q, %v", text, err)
+	}
+}

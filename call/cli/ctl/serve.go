@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"sync"
@@ -107,6 +108,18 @@ func gone(pid int) bool {
 	}
 	defer p.Release()
 	return errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// Lost tells whether the socket is not there any more: the folder of a session goes when its
+// user has left (XDG Base Directory Specification), and processes may stay. Close then leaves
+// alone what another Serve has put into its place.
+func (s *Server) Lost() bool {
+	_, err := os.Lstat(s.listener.Addr().String())
+	lost := errors.Is(err, fs.ErrNotExist)
+	if lost {
+		s.listener.SetUnlinkOnClose(false)
+	}
+	return lost
 }
 
 // Close removes the socket, ends the context of what is being answered, and
