@@ -2,6 +2,7 @@ package audio_test
 
 import (
 	"fmt"
+	"time"
 
 	"securecall/audio"
 )
@@ -24,4 +25,9 @@ func ExampleSamples() {
 	n := audio.Samples(audio.FrameDuration)
 	fmt.Println(n, "samples last", audio.Duration(n))
 	// Output: 160 samples last 20ms
+}
+
+func ExampleSampleAt() {
+	fmt.Println(audio.SampleAt(30 * 24 * time.Hour))
+	// Output: 20736000000
 }

@@ -115,6 +115,9 @@ func TestConditions(t *testing.T) {
 			concealed := 100 * float64(s.Concealed) / float64(length)
 			t.Logf("%-29s mean wait %5.1f ms, late %.3f %%, concealed %6.3f %%, stretched %4d ms, shrunk %3d ms", c.name,
 				l.waits.Seconds()*1000, late, concealed, s.Stretched.Milliseconds(), s.Shrunk.Milliseconds())
+			if s.Refused > 0 {
+				t.Errorf("%s: %d packets refused", c.name, s.Refused)
+			}
 			// What the delay is to achieve in steady jitter.
 			if late >= 0.5 {
 				t.Errorf("%s: late %.3f %%: %+v", c.name, late, s)
