@@ -197,7 +197,7 @@ func (m *media) takeKeyBlock(now time.Time, b red.Block) {
 }
 
 // quiet is silence in G.711's mu-law, as long as a packet may be. It is not changed.
-var quiet = func() (b [480]byte) {
+var quiet = func() (b [10 * audio.FrameSamples]byte) {
 	for i := range b {
 		b[i] = 0xff
 	}

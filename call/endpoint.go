@@ -116,10 +116,14 @@ func newEndpoint(c Config, path nat.Path) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	orders := 16
+	if c.MaxCalls > 1 { // which may become more
+		orders = max(2048, 2*c.MaxCalls)
+	}
 	e := &Endpoint{
 		conf:     c,
 		path:     path,
-		commands: make(chan order, 16+2*c.MaxCalls),
+		commands: make(chan order, orders),
 		inbox:    make(chan datagram, 256),
 		doorstep: make(chan datagram, 256),
 		notes:    make(chan note, 16),

@@ -114,6 +114,8 @@ for way in forth back; do
 	# Without the moments when the machine stood still: from 100 ms on nothing makes up for them.
 	read -r count mean median most < <(awk 'NR > 1 && $1 - last < 0.1 {print 1000 * ($1 - last)} {last = $1}' "$work/media" | sort -n |
 		awk '{g[NR] = $1; sum += $1} END {print NR, sum / NR, g[int((NR + 1) / 2)], g[int(NR * 0.95)]}')
+	paused=$(awk 'NR > 1 && $1 - last >= 0.1 {n++} {last = $1} END {print n + 0}' "$work/media")
+	check "media $way: the machine stood still $paused times, 5 at most" test "$paused" -le 5
 	check "media $way: one period, 20 ms (mean $mean, median $median, 95 % up to $most, $count in all)" \
 		steady "$count" "$mean" "$median"
 	# What is carried: neither header nor tag.

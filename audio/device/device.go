@@ -99,7 +99,7 @@ func OpenSource(spec string, o Options) (audio.Source, error) {
 	case KindTone:
 		return openTone(spec, o)
 	case KindFile:
-		return openFile(spec, func() (audio.Source, error) { return openWAV(spec, o) })
+		return openWAV(spec, o)
 	case KindStdio:
 		if o.Stdin == nil {
 			return nil, &Error{Spec: spec, Err: errors.New("there is no standard input")}
@@ -119,7 +119,7 @@ func OpenSink(spec string, o Options) (audio.Sink, error) {
 	case KindTone:
 		return nil, &Error{Spec: spec, Err: errors.New("a tone cannot be a speaker"), Hint: "use --mic " + spec}
 	case KindFile:
-		return openFile(spec, func() (audio.Sink, error) { return createWAV(spec, o) })
+		return createWAV(spec, o)
 	case KindStdio:
 		if o.Stdout == nil {
 			return nil, &Error{Spec: spec, Err: errors.New("there is no standard output")}
@@ -129,16 +129,6 @@ func OpenSink(spec string, o Options) (audio.Sink, error) {
 		return openExecSink(spec, o)
 	}
 	return openSpeaker(spec, o)
-}
-
-// openFile opens a file as devices are: who is at the other end of a FIFO, or of the network,
-// may not answer.
-func openFile[T io.Closer](spec string, open func() (T, error)) (T, error) {
-	end, err := within(patience, open, func(late T) { late.Close() })
-	if errors.Is(err, errNoAnswer) {
-		err = &Error{Spec: spec, Err: err, Hint: "is there a program at the other end of it?", File: true}
-	}
-	return end, err
 }
 
 // An Error says which end failed, why, and what a person can do about it.

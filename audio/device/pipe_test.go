@@ -208,6 +208,9 @@ func TestPipeOfTheSystemKeepsLittle(t *testing.T) {
 		all, _ := io.ReadAll(r)
 		read <- all
 	}()
+	for len(sink.frames) > 0 {
+		time.Sleep(time.Millisecond)
+	}
 	if err := sink.Close(); err != nil {
 		t.Fatal(err)
 	}

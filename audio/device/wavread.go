@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"time"
 
 	"securecall/audio"
 )
@@ -44,11 +45,13 @@ type wavFormat struct {
 
 // openWAV opens a file as a microphone.
 func openWAV(path string, o Options) (audio.Source, error) {
-	file, err := os.Open(path)
+	file, err := openFile(path, os.O_RDONLY, 0)
 	if err != nil {
-		return nil, &Error{Spec: path, Err: cause(err), Hint: "check the file's name", File: true}
+		return nil, fileError(path, err, "check the file's name")
 	}
+	_ = file.SetReadDeadline(time.Now().Add(patience)) // where it can be set: of a FIFO
 	next, err := readWAV(file)
+	_ = file.SetReadDeadline(time.Time{})
 	if err != nil {
 		file.Close()
 		return nil, &Error{Spec: path, Err: cause(err), Hint: "use a WAV file of PCM or G.711 sound, as most programs save it", File: true}

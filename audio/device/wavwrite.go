@@ -31,9 +31,9 @@ type wavSink struct {
 // createWAV creates or empties a file as a speaker. It holds what was said in
 // confidence, so nobody else may read it.
 func createWAV(path string, o Options) (audio.Sink, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := openFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, &Error{Spec: path, Err: cause(err), Hint: "choose a file that can be written", File: true}
+		return nil, fileError(path, err, "choose a file that can be written")
 	}
 	info, err := file.Stat()
 	s := &wavSink{

@@ -153,7 +153,7 @@ func (b *Buffer) Push(now time.Time, p Packet) {
 		b.start(now, p.Timestamp)
 	}
 	b.far = 0
-	if b.arrived.Before(now.Add(-outage)) && !b.fresh {
+	if b.arrived.Before(now.Add(-max(outage, 2*audio.Duration(len(p.Payload))))) && !b.fresh {
 		b.returning = catching
 	}
 	b.arrived = now

@@ -97,6 +97,7 @@ func TestConditions(t *testing.T) {
 		{"40 ± 20 ms, packets of 30 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 240 }, ms(25), 0},
 		{"40 ± 20 ms, packets of 60 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 480 }, ms(20), 0},
 		{"packets of 200 ms", func(l *line) { l.length = 1600 }, 0, 0},
+		{"40 ± 20 ms, packets of 200 ms", func(l *line) { l.path, l.length = l.uniform(ms(40), ms(20)), 1600 }, ms(20), 0},
 		{"5 % loss", func(l *line) { l.path = l.lossy(l.path, 0.05, 1) }, 0, 5},
 		{"10 % loss in runs of 4", func(l *line) { l.path = l.lossy(l.path, 0.1, 4) }, 0, 10},
 		{"40 ± 20 ms, 5 % loss", func(l *line) { l.path = l.lossy(l.uniform(ms(40), ms(20)), 0.05, 1) }, ms(20), 5},

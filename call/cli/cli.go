@@ -50,7 +50,7 @@ func Run(ctx context.Context, args []string, commands ...*ucli.Command) int {
 	}
 	forgetFacts()
 	err := app.RunContext(ctx, flagsFirst(args, commands))
-	if err == nil {
+	if err == nil && ctx.Err() == nil { // a service that was stopped has long said what it had to say
 		err = out.err
 	}
 	var status exitStatus

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"net/netip"
@@ -161,29 +160,14 @@ type events struct {
 	mic, speaker string                     // as on the command line, for the event device
 	refused      map[netip.AddrPort]int     // in which call it was told last
 	why          func(call.Ended) diagnosis // what a person is told of an end; nil: nobody is told
-	leftOut      int                        // lines that the other side had us write
 }
 
 func newEvents(w io.Writer, s *settings) *events {
 	return &events{w: w, mic: s.mic, speaker: s.speaker, refused: map[netip.AddrPort]int{}}
 }
 
-// show writes the line of one event, if it has one. What a peer can have us write, as often as it
-// likes, is left out where it is not read, and cannot have the rest be lost.
+// show writes the line of one event, if it has one.
 func (j *events) show(at time.Time, id int, e call.Event) error {
-	if out, ok := j.w.(*console); ok && out.behind() {
-		switch e.(type) {
-		case call.Text, call.DTMF:
-			j.leftOut++
-			return nil
-		}
-	} else if j.leftOut > 0 {
-		what := fmt.Sprintf("events are not read as quickly as they come: %d with texts or tones were left out", j.leftOut)
-		j.leftOut = 0
-		if err := j.write(jsonError{newHead(at, "error", 0), what, "have what reads them read on at once"}); err != nil {
-			return err
-		}
-	}
 	for _, line := range j.lines(at, id, e) {
 		if err := j.write(line); err != nil {
 			return err
@@ -293,8 +277,7 @@ func (j *events) recording(h head, e call.Recording) []any {
 // fail writes what went wrong before there was a call.
 func (j *events) fail(d diagnosis) {
 	h := newHead(time.Now(), "error", 0)
-	b, _ := json.Marshal(jsonError{h, d.what, d.hint})
-	_, _ = j.w.Write(append(b, '\n'))
+	_ = j.write(jsonError{h, d.what, d.hint})
 }
 
 func newFigures(s call.Stats) figures {

@@ -209,33 +209,3 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s differs (go test -update writes it anew); got:\n%s", name, got)
 	}
 }
-
-// What a peer can have us write without end is left out where nobody reads it, and that is
-// told once somebody does; what a call itself has to say is kept.
-func TestPeerCannotFillTheEvents(t *testing.T) {
-	var b bytes.Buffer
-	blocked := true
-	o := &outlet{w: &b, room: func() bool { return !blocked }, idle: make(chan struct{})} // somebody reads slowly
-	j := newEvents(&console{w: o, outlet: o}, &settings{})
-	tell := func(e call.Event) {
-		t.Helper()
-		if err := j.show(answeredAt, 7, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 10000 {
-		tell(call.Text{Text: strings.Repeat("<", call.MaxText)})
-	}
-	if waits := len(o.waiting); waits > farBehind+2*call.MaxText {
-		t.Errorf("%d octets of a peer's wait", waits)
-	}
-	tell(call.Ended{})
-	if !bytes.Contains(o.waiting, []byte(`"event":"ended"`)) {
-		t.Error("the end of a call is left out")
-	}
-	blocked, o.waiting, o.idle = false, nil, nil
-	tell(call.Text{Text: "<hi>"})
-	if got := b.String(); !strings.Contains(got, "with texts or tones were left out") || !strings.Contains(got, `"text":"<hi>"`) {
-		t.Errorf("then it has\n%s", got)
-	}
-}

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"securecall/call"
 )
 
 // Nobody reads: writing goes on, and what was written comes in its order once somebody does.
@@ -94,5 +97,33 @@ func TestOutletWritesAtOnce(t *testing.T) {
 		if _, err := o.Write([]byte([]string{"one\n", "two\n"}[i])); err != nil || b.String() != want {
 			t.Errorf("%q, %v", &b, err)
 		}
+	}
+}
+
+// What a peer can have us write without end is left out where nobody reads it, and that is
+// told once somebody does; what a call itself has to say is kept.
+func TestPeerCannotFillTheOutput(t *testing.T) {
+	var b bytes.Buffer
+	blocked := true
+	o := &outlet{w: &b, room: func() bool { return !blocked }, idle: make(chan struct{})} // somebody reads slowly
+	p, _, _ := verifying("true")
+	p.s.verifyVia = nil
+	p.stdout = &console{w: o, outlet: o}
+	p.events = newEvents(p.stdout, p.s)
+	tell := func(e call.Event) { p.show([]item{{time.Now(), 7, e}}) }
+	for range 10000 {
+		tell(call.Text{Text: strings.Repeat("<", call.MaxText)})
+	}
+	if waits := len(o.waiting); waits > farBehind+2*call.MaxText || p.failed {
+		t.Errorf("%d octets of a peer's wait, failed %v", waits, p.failed)
+	}
+	tell(call.Ended{})
+	if !bytes.Contains(o.waiting, []byte(`"event":"ended"`)) {
+		t.Error("the end of a call is left out")
+	}
+	blocked, o.waiting, o.idle = false, nil, nil
+	tell(call.Text{Text: "<hi>"})
+	if got := b.String(); !strings.Contains(got, "texts or tones were left out") || !strings.Contains(got, `"text":"<hi>"`) {
+		t.Errorf("then it has\n%s", got)
 	}
 }

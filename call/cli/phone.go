@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type phone struct {
 	tty     *os.File  // where keys are read; nil: nobody sits there
 	keys    *keyboard // while run runs
 	failed  bool      // an output that scripts read is gone
+	leftOut int       // texts and tones of others that nobody could read
 	ended   bool      // the last call's end has been shown
 	reach   *reachable
 	ctl     *ctl.Server // nil: ctl cannot reach us
@@ -207,6 +209,9 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 
 func (p *phone) show(items []item) {
 	for _, i := range items {
+		if p.leavesOut(i.e) {
+			continue
+		}
 		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
 		_, last := i.e.(call.Ended)
 		if last {
@@ -236,6 +241,24 @@ func (p *phone) show(items []item) {
 	for _, c := range p.read() {
 		p.failed = p.failed || c.err != nil
 	}
+}
+
+// leavesOut tells whether an event is left out: what a peer can have us write, as often as it
+// likes, where that is not read. It would have the rest be lost.
+func (p *phone) leavesOut(e call.Event) bool {
+	behind := slices.ContainsFunc(p.read(), (*console).behind)
+	switch e.(type) {
+	case call.Text, call.DTMF:
+		if behind {
+			p.leftOut++
+			return true
+		}
+	}
+	if n := p.leftOut; n > 0 && !behind {
+		p.leftOut = 0
+		p.notice(0, fmt.Sprintf("our output is not read as quickly as it comes: %d texts or tones were left out", n), "have what reads it read on at once")
+	}
+	return false
 }
 
 // read are the outputs that scripts read, or a log: where one of these is gone we are to end.

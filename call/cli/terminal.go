@@ -132,7 +132,7 @@ func (k *keyboard) read() {
 	var s sequences
 	for {
 		var alone <-chan time.Time
-		if s == afterEscape {
+		if s != outside {
 			alone = time.After(escapeTime)
 		}
 		select {
@@ -144,8 +144,10 @@ func (k *keyboard) read() {
 				k.keys <- key
 			}
 		case <-alone:
+			if s == afterEscape {
+				k.keys <- keyEscape
+			}
 			s = outside
-			k.keys <- keyEscape
 		}
 	}
 }
@@ -168,9 +170,10 @@ const (
 func (s *sequences) keys(b []byte) (keys []byte) {
 	for _, key := range b {
 		switch {
-		case *s == outside && key == keyEscape:
+		case key == keyEscape:
 			*s = afterEscape
-		case *s == outside:
+		case *s == outside, key < ' ': // Ctrl-C is heard whatever was typed before
+			*s = outside
 			keys = append(keys, key)
 		case *s == afterEscape && (key == '[' || key == 'O'):
 			*s = inside

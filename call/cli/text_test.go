@@ -74,7 +74,7 @@ func TestPaint(t *testing.T) {
 // An arrow key, a function key and Alt are no keys of ours.
 func TestTyped(t *testing.T) {
 	for in, want := range map[string]string{
-		"a": "a", "\x1b[Da": "a", "m\x1b[15~q": "mq", "\x1bOPd": "d", "\x1b": "\x1b", "\x1bd": "", "\x1b[1;5D": "", "\x1b[": "", "\x03?": "\x03?",
+		"a": "a", "\x1b[Da": "a", "m\x1b[15~q": "mq", "\x1bOPd": "d", "\x1b": "\x1b", "\x1bd": "", "\x1b[1;5D": "", "\x1b[": "", "\x1b[\x03": "\x03", "\x1b[\x1b[Da": "a", "\x1bO\r": "\r", "\x03?": "\x03?",
 	} {
 		var whole, pieces sequences
 		got := string(whole.keys([]byte(in)))

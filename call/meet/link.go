@@ -141,6 +141,9 @@ func (l *link) agreed(ctx context.Context, conf call.Config, keys pake.Keys) (*c
 // meet introduces both sides to each other, and waits until there is a way. The
 // callee is first: its ZID may be the caller's own.
 func (l *link) meet(ctx context.Context, conf call.Config, t *talk) (*call.Endpoint, error) {
+	if until, ok := ctx.Deadline(); ok {
+		conf.Timeout = max(time.Until(until), time.Millisecond) // what is left of it
+	}
 	patient, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	e, err := l.introduce(patient, t, conf)
@@ -165,9 +168,6 @@ func (l *link) introduce(ctx context.Context, t *talk, conf call.Config) (*call.
 			return nil, err
 		}
 		m.Announced = &peer.Announcement
-	}
-	if until, ok := ctx.Deadline(); ok {
-		conf.Timeout = max(time.Until(until), time.Millisecond) // what is left of it
 	}
 	e, err := call.NewMet(conf, m)
 	if err != nil {

@@ -252,10 +252,10 @@ func (p *Path) relayOf(server TURN) *relay {
 // stands reports whether the server still knows us: an allocation belongs to the
 // address that it was made from (RFC 8656, Section 3.2).
 func (p *Path) stands(ctx context.Context, r *relay) bool {
+	if r.gone.Load() {
+		return false
+	}
 	if r.stream != nil {
-		if r.gone.Load() {
-			return false
-		}
 		local, ok := r.stream.LocalAddr().(*net.TCPAddr)
 		if !ok {
 			return false
@@ -275,5 +275,5 @@ func (p *Path) stands(ctx context.Context, r *relay) bool {
 	p.mu.Lock()
 	moved := mapped != r.mapped
 	p.mu.Unlock()
-	return !moved && r.known(mapped)
+	return !moved && r.known(ctx)
 }

@@ -278,6 +278,29 @@ func TestChecksBeforeTheRelayIsHeardOf(t *testing.T) {
 	}
 }
 
+// A server that was started again answers where it did, and has forgotten what it had allocated.
+func TestServerThatHasForgottenUs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := network()
+		s := serve(t, n)
+		a := side(t, n, alice, true, withTURN)
+		gather(t, a)
+		first := a.readyRelays()[0]
+		gather(t, a)
+		if again := a.readyRelays(); len(again) != 1 || again[0] != first {
+			t.Error("a relay that stands is allocated anew")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		serve(t, n)
+		gather(t, a)
+		if after := a.readyRelays(); len(after) != 1 || after[0] == first {
+			t.Error("one that nobody knows any more is not")
+		}
+	})
+}
+
 // A check that is quicker than the peer's words makes its address look like a hole in a NAT,
 // until the peer has named it.
 func TestDirectWayThatIsNamedLater(t *testing.T) {

@@ -33,6 +33,7 @@ func (e *ServerError) Unwrap() error { return e.Err }
 const (
 	maxRelayed = 64 // addresses that a relay sends to
 	retryAfter = 2 * time.Second
+	knownTime  = 2 * time.Second // for a server to say that it knows us: less than a Gather has
 )
 
 // A relay is an address of ours at a TURN server.
@@ -44,7 +45,7 @@ type relay struct {
 	addr   *net.UDPAddr   // at
 
 	stream net.Conn    // over TCP and TLS
-	gone   atomic.Bool // that has ended
+	gone   atomic.Bool // that has ended, or the library has given up what was allocated
 	client *turn.Client
 	conn   net.PacketConn // at the relayed address
 
@@ -250,6 +251,7 @@ func (r *relay) receive(b []byte) { _, _ = r.client.HandleInbound(b, r.addr) }
 
 // pump takes what peers sent to the relayed address.
 func (r *relay) pump() {
+	defer r.gone.Store(true)
 	buf := make([]byte, maxDatagram)
 	for {
 		n, addr, err := r.conn.ReadFrom(buf)
@@ -316,15 +318,27 @@ func (r *relay) peer(to netip.AddrPort) *relayedPeer {
 	return peer
 }
 
-// known tells whether the server still has our allocation, by asking for a permit, for ourselves at
-// mapped: a server that was started again has forgotten all, and answers other questions as before.
-func (r *relay) known(mapped netip.AddrPort) bool {
-	for range 2 { // the second time with the nonce that the first answer had
-		err := r.client.CreatePermission(net.UDPAddrFromAddrPort(mapped))
-		var refusal *stun.TurnError
-		if err == nil || errors.As(err, &refusal) && refusal.ErrorCodeAttr.Code == stun.CodeForbidden {
-			return true // it may permit nobody like us, but knows who asks
+// known tells whether the server still has our allocation, by asking for a permit, for the relayed
+// address itself: a server that was started again has forgotten all, and answers other questions
+// as before, but this one with a refusal or not at all.
+func (r *relay) known(ctx context.Context) bool {
+	answer := make(chan bool, 1)
+	go func() {
+		for range 2 { // the second time with the nonce that the first answer had
+			err := r.client.CreatePermission(net.UDPAddrFromAddrPort(r.relayed))
+			var refusal *stun.TurnError
+			if err == nil || errors.As(err, &refusal) && refusal.ErrorCodeAttr.Code == stun.CodeForbidden {
+				answer <- true // it may permit no such address, but knows who asks
+				return
+			}
 		}
+		answer <- false
+	}()
+	select {
+	case known := <-answer:
+		return known
+	case <-time.After(knownTime):
+	case <-ctx.Done():
 	}
 	return false
 }

@@ -9,6 +9,7 @@ import (
 const (
 	streamQueue    = 32              // packets that wait for the connection: 0.6 s of a call
 	streamPatience = 5 * time.Second // for the connection to take one
+	lastPackets    = 100 * time.Millisecond
 )
 
 // A stream is a connection to a TURN server over which nobody waits: what it does not take in
@@ -49,11 +50,13 @@ func (s *stream) send() {
 	for {
 		select {
 		case <-s.closed:
+			s.sendLast()
 			return
 		case b := <-s.waiting:
 			_ = s.Conn.SetWriteDeadline(time.Now().Add(streamPatience))
 			if _, err := s.Conn.Write(b); err != nil {
 				_ = s.Close()
+				_ = s.Conn.Close()
 				return
 			}
 			select {
@@ -64,11 +67,27 @@ func (s *stream) send() {
 	}
 }
 
-// Close closes the connection; what waits is lost.
-func (s *stream) Close() (err error) {
+// sendLast sends what waits, as far as that goes at once, and closes the connection.
+func (s *stream) sendLast() {
+	defer s.Conn.Close()
+	_ = s.Conn.SetWriteDeadline(time.Now().Add(lastPackets))
+	for {
+		select {
+		case b := <-s.waiting:
+			if _, err := s.Conn.Write(b); err != nil {
+				return
+			}
+		default:
+			return
+		}
+	}
+}
+
+// Close has the connection closed, a moment later: what was written before is sent first.
+func (s *stream) Close() error {
 	s.once.Do(func() {
+		_ = s.Conn.SetWriteDeadline(time.Now().Add(lastPackets)) // of a Write that is under way
 		close(s.closed)
-		err = s.Conn.Close()
 	})
-	return err
+	return nil
 }

@@ -89,7 +89,7 @@ func (relayAddrs) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
 }
 
 // serve runs a STUN and TURN server, where user "user" has the password "pass".
-func serve(t *testing.T, n *memnet.Network) {
+func serve(t *testing.T, n *memnet.Network) *turn.Server {
 	t.Helper()
 	s, err := turn.NewServer(turn.ServerConfig{
 		Realm: "test",
@@ -106,6 +106,7 @@ func serve(t *testing.T, n *memnet.Network) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 var (

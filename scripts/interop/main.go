@@ -17,6 +17,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -87,6 +88,9 @@ func main() {
 		wait.Go(func() {
 			defer func() { <-places }()
 			found, err := c.make(ctx, run)
+			if errors.Is(err, errMissing) {
+				found, err = c.make(ctx, run)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			calls += c.calls()
