@@ -91,7 +91,7 @@ kept() {
 		/^S/ { told(); call = 1 }
 		/Buffer Latency:/ { buffer = $3 }
 		/(Sink|Source) Latency:/ { device = $3 }
-		/application.name = "(paplay|parec)"/ { call = 0 }
+		/application.name = "(paplay|parec)"|Driver: module-/ { call = 0 }
 		END { told() }'
 }
 
