@@ -62,6 +62,7 @@ const (
 	timerDrain                 // after the microphone's end
 	timerBye                   // the next BYE
 	timerPath                  // a challenge to an address is to be sent again, or was not answered
+	timerSource                // we may be at another address
 	timerTape                  // the peer should have heard that it is recorded; then, whether that goes on
 	timers
 )
@@ -369,6 +370,8 @@ func (c *core) fire(now time.Time, t timer) {
 	case timerPath:
 		c.probe(now)
 		c.challenge(now)
+	case timerSource:
+		c.findSource(now)
 	case timerTape:
 		c.watchTape(now, true)
 	}

@@ -273,11 +273,17 @@ func (c *core) challenged(now time.Time, from netip.AddrPort, token []byte) {
 		return
 	}
 	c.whisper(now, c.placeAt(from), wordResponse, token)
-	if now.Sub(c.roam.looked) < sourceEvery {
+	if next := c.roam.looked.Add(sourceEvery); now.Before(next) {
+		c.at[timerSource] = next // we may have moved once more
 		return
 	}
+	c.findSource(now)
+}
+
+// findSource looks where we are ourselves, and tells it if it has changed.
+func (c *core) findSource(now time.Time) {
 	c.roam.looked = now
-	if local := c.path.Source(c.remote); local != c.roam.local {
+	if local := c.path.Source(c.remote); local != c.roam.local && c.follows() {
 		c.announce(local, c.roam.announced)
 	}
 }

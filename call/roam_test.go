@@ -104,6 +104,22 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
+// Two networks within a second: who has moved is told of the second one too.
+func TestTwoNetworksInASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := inCall(t)
+		third := netip.MustParseAddrPort("203.0.113.99:5004")
+		w.net.Move(w.alice.path, elsewhere)
+		time.Sleep(500 * time.Millisecond)
+		w.net.Move(w.alice.path, third)
+		time.Sleep(3 * time.Second)
+		if a, b := w.alice.lastPath(), w.bob.lastPath(); a.Local != third || b.Remote != third {
+			t.Errorf("told %v and %v", a, b)
+		}
+		w.stop()
+	})
+}
+
 // One side goes to another network, at once or after some time without any: the
 // other follows as soon as the first packet comes from there, whoever dialled.
 func TestAnotherNetwork(t *testing.T) {

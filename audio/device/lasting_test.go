@@ -132,6 +132,7 @@ func TestLastingSinkThatComesAndGoes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // for one who is about to open it
 		if told != 1 || p.times < 10 || p.times > 130 {
 			t.Errorf("told %d times, opened %d times", told, p.times)
 		}
@@ -143,6 +144,7 @@ func TestLastingSinkThatComesAndGoes(t *testing.T) {
 		}
 		p.put(true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if p.opened != 0 {
 			t.Errorf("%d are open", p.opened)
 		}
