@@ -361,6 +361,25 @@ func TestTerminalRestored(t *testing.T) {
 	}
 }
 
+// A shell that has us go on after a stop has made the terminal its own meanwhile.
+func TestTerminalIsRawAgain(t *testing.T) {
+	t.Parallel()
+	bob := sit(t, append([]string{"listen", "--bind", "127.0.0.1:0"}, quietEnds...)...)
+	bob.sees(`waiting for a call`)
+	raw := bob.mode()
+	if err := unix.IoctlSetTermios(int(bob.slave.Fd()), unix.TCSETS, &bob.before); err != nil {
+		t.Fatal(err)
+	}
+	_ = bob.cmd.Process.Signal(syscall.SIGCONT)
+	for until := time.Now().Add(patience); bob.mode() != raw; {
+		if time.Sleep(10 * time.Millisecond); time.Now().After(until) {
+			t.Fatal("the keys need Enter")
+		}
+	}
+	bob.types("q")
+	bob.leaves(0)
+}
+
 // As soon as it is hanging up the keys are the terminal's own again, so that
 // a second Ctrl-C ends the program at once, whatever it hangs on.
 func TestSecondInterrupt(t *testing.T) {

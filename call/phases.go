@@ -439,10 +439,12 @@ func (c *core) say(now time.Time, w word) {
 // whoever wrote an Error in its name: nothing authenticates that.
 var ErrBrokenOff = errors.New("the other side, or somebody in its name, has broken off")
 
+// ErrHalfway is the Err of an Ended whose key agreement began, and came to no end in time.
+var ErrHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
+
 var (
 	errTried   = errors.New("the key agreement was broken off again and again when the other side could know the words: somebody may be trying for the same ones")
 	errNotZRTP = errors.New("something answers there, but not with ZRTP")
-	errHalfway = errors.New("the other side speaks ZRTP, but the key agreement did not get through")
 	errRang    = errors.New("it rang here for two minutes, and nobody answered")
 	errLost    = errors.New("nothing was heard from the other side for 30 seconds")
 )
@@ -462,7 +464,7 @@ func (c *core) timeout(now time.Time) {
 	case c.broken != nil && !c.session.Begun():
 		c.end(now, ReasonKeys, c.broken)
 	case c.greeted:
-		c.end(now, ReasonKeys, errHalfway)
+		c.end(now, ReasonKeys, ErrHalfway)
 	case c.foreign:
 		c.end(now, ReasonNotZRTP, errNotZRTP)
 	default:

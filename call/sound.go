@@ -187,9 +187,7 @@ func (e *Endpoint) heed(now time.Time, n note) {
 		}
 		r.core.tell(DeviceState{Which: n.which, State: state, Err: n.err})
 	case noteLost:
-		if n.which != "" {
-			r.core.tell(DeviceState{Which: n.which, State: "lost", Err: n.err})
-		}
+		// Only devices come back, and are told of; that the call ends with this is told then.
 		r.core.leave(now, reasonOf(n.err), wordHangup, n.err)
 	case noteBehind:
 		e.behind(now)

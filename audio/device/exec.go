@@ -58,7 +58,13 @@ func (o *output) Read(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return pipe.Read(p)
+	n, err := pipe.Read(p)
+	if n == 0 && err == io.EOF && o.program.exitsWithin(notice) {
+		if state := o.program.cmd.ProcessState; !state.Success() {
+			return 0, &Error{Spec: o.spec, Err: errors.New(state.String()), Hint: "try the command by itself"}
+		}
+	}
+	return n, err
 }
 
 func (o *output) open() (*os.File, error) {

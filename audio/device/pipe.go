@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"securecall/audio"
@@ -201,7 +202,11 @@ func (s *pipeSink) pump() {
 		}
 		raw = appendFrame(raw[:0], f.frame())
 		if _, err := s.w.Write(raw); err != nil {
-			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: "the program that should take the sound has ended"}
+			hint := "the program that should take the sound has ended"
+			if errors.Is(err, syscall.ENOSPC) {
+				hint = "look whether the disk is full"
+			}
+			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: hint}
 			return
 		}
 	}

@@ -2,9 +2,11 @@ package device
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"os"
 	"sync"
+	"syscall"
 
 	"securecall/audio"
 )
@@ -111,7 +113,11 @@ func (s *wavSink) Close() error {
 }
 
 func (s *wavSink) failed(err error) error {
-	return &Error{Spec: s.path, Err: cause(err), Hint: "look whether the disk is full", File: true}
+	hint := "look whether the disk is full"
+	if errors.Is(err, syscall.EPIPE) { // of a FIFO
+		hint = "the program that read it has ended"
+	}
+	return &Error{Spec: s.path, Err: cause(err), Hint: hint, File: true}
 }
 
 // appendFrame appends f as raw 16-bit little-endian samples.

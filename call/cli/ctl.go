@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,9 @@ func runCtl(c *ucli.Context) error {
 	case c.Args().Len()-1 > words[1]:
 		return usagef("securecall help ctl shows what it takes", "ctl %s takes no such argument, and got %q", verb, printable(c.Args().Get(1+words[1])))
 	}
+	if arg := c.Args().Get(1); verb == "mute" && arg != "" && arg != "on" && arg != "off" {
+		return usagef("ctl mute closes the microphone, and ctl mute off opens it", "ctl mute %q is neither on nor off", printable(arg))
+	}
 	if c.IsSet("call") && c.Int("call") < 1 {
 		return usagef("the events of a call have its number", "--call %d is no number of a call", c.Int("call"))
 	}
@@ -87,7 +91,7 @@ func runCtl(c *ucli.Context) error {
 		}
 	}
 	if err != nil {
-		return err
+		return ctlFolder(err)
 	}
 	if text != "" {
 		fmt.Fprintln(c.App.Writer, printable(text))
@@ -202,4 +206,12 @@ func ctlFailure(err error) (d diagnosis, ok bool) {
 		return diagnosis{err.Error(), "it answers while securecall listen or dial runs, as the same user, with the same --state and XDG_RUNTIME_DIR (cron and a bare shell may have none)", int(call.ReasonNotPossible)}, true
 	}
 	return diagnosis{}, false
+}
+
+// ctlFolder is what there is to say of a folder that cannot be read.
+func ctlFolder(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return &ctl.Error{Status: int(call.ReasonNotPossible), Message: err.Error(), Hint: "--state DIR is the one that listen or dial was started with, by the same user"}
+	}
+	return err
 }

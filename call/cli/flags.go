@@ -147,6 +147,9 @@ func readSettings(c *ucli.Context) (*settings, error) {
 		s.audioOnStdin = device.KindOf(s.mic) == device.KindStdio
 		s.audioOnStdout = device.KindOf(s.speaker) == device.KindStdio
 	}
+	if sameFile(s.mic, s.speaker) {
+		return nil, usagef("choose another file for one of them", "--mic and --speaker are the same file: it would be emptied before it is read")
+	}
 	if s.audioOnStdin && isTerminal(os.Stdin) {
 		return nil, usagef("pipe it in: sox talk.wav -t s16 -r 8000 -c 1 - | securecall …", "--mic - reads sound from stdin, and stdin is a terminal")
 	}
@@ -202,6 +205,16 @@ func onOffAuto(c *ucli.Context, name string, automatic bool) (bool, error) {
 	default:
 		return false, usagef("say on, off or auto", "--%s %q is none of them", name, v)
 	}
+}
+
+// sameFile tells whether both ends of the sound are one file, by whatever names.
+func sameFile(mic, speaker string) bool {
+	if device.KindOf(mic) != device.KindFile || device.KindOf(speaker) != device.KindFile {
+		return false
+	}
+	a, err := os.Stat(mic)
+	b, other := os.Stat(speaker)
+	return err == nil && other == nil && a.Mode().IsRegular() && os.SameFile(a, b)
 }
 
 // config is what an endpoint needs to know of the flags.

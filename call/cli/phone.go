@@ -164,6 +164,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 	defer tick.Stop()
 	resized, stop := windowChanges()
 	defer stop()
+	continued, enough := continues()
+	defer enough()
 	beats, rest := p.beats()
 	defer rest()
 	defer p.manager.StopsWith(ctx)()
@@ -186,6 +188,8 @@ func (p *phone) run(ctx context.Context, e endpoint, q *queue) error {
 			p.key(ctx, e, cancel, key)
 		case <-resized:
 			p.screen.resized()
+		case <-continued:
+			p.keys.rawAgain()
 		case now := <-tick.C:
 			p.screen.meters(e)
 			p.screen.ring(now)
@@ -226,7 +230,9 @@ func (p *phone) show(items []item) {
 		if !last {
 			p.follow(i)
 		}
-		if p.crowd != nil {
+		if last && p.failed {
+			// finish says why: nobody has interrupted it
+		} else if p.crowd != nil {
 			p.crowd.show(i.at, i.id, i.e)
 		} else {
 			p.screen.show(i.at, i.id, i.e)

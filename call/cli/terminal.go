@@ -115,6 +115,13 @@ func (k *keyboard) restore() {
 	})
 }
 
+// rawAgain makes the terminal raw again, if it was.
+func (k *keyboard) rawAgain() {
+	if k != nil && k.raw.Load() {
+		_, _ = term.MakeRaw(int(k.file.Fd()))
+	}
+}
+
 // read ends with the program: nothing can interrupt a read of a terminal.
 func (k *keyboard) read() {
 	chunks := make(chan []byte)

@@ -277,8 +277,8 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonRequire:
 		hint = "it is decided when keys are agreed, before anybody can compare: call without --require first, and compare the words by voice or --verify-via"
 	case call.ReasonKeysChanged:
-		what = "the other side's keys are not the expected ones, and nobody is here to decide"
-		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal and compare the words"
+		what = "the other side's keys are not the expected ones, and nobody can decide here"
+		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal, without --require, and compare the words"
 	case call.ReasonSAS:
 		if errors.Is(e.Err, call.ErrUnequalThere) {
 			break
@@ -292,6 +292,10 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 		}
 		if errors.Is(e.Err, call.ErrBrokenOff) {
 			hint = "call again; if it goes on, somebody may be interfering: do not widen your lists of algorithms for it"
+			break
+		}
+		if errors.Is(e.Err, call.ErrHalfway) {
+			hint = "it had too little time (--timeout), or the network loses or somebody withholds packets: call again"
 			break
 		}
 		hint = "both sides must share an algorithm of each kind (--key-agreement, --cipher, --auth, --hash, --sas); if they do, somebody is interfering"

@@ -72,6 +72,7 @@ func (n names) without(others names) (rest []rendezvous.Name) {
 // keep keeps the door open until ctx ends. Each day (UTC) it is another connection, so
 // that the names of two days are not seen to be ours by that.
 func (d *door) keep(ctx context.Context) {
+	again := againFirst
 	for ctx.Err() == nil {
 		now := time.Now()
 		today, cancel := context.WithDeadline(ctx, now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1))
@@ -80,8 +81,12 @@ func (d *door) keep(ctx context.Context) {
 		if err == nil && len(n) > 0 {
 			err = d.day(today, n)
 		}
+		if time.Since(now) > longWait {
+			again = againFirst
+		}
 		if err != nil {
-			wait = againMost // what is wrong with the server is told of its code, beside which this goes on
+			// What is wrong with the server is told of its code, beside which this goes on.
+			wait, again = again, min(2*again, againMost)
 		}
 		select {
 		case <-today.Done():
