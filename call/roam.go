@@ -283,7 +283,11 @@ func (c *core) challenged(now time.Time, from netip.AddrPort, token []byte) {
 // findSource looks where we are ourselves, and tells it if it has changed.
 func (c *core) findSource(now time.Time) {
 	c.roam.looked = now
-	if local := c.path.Source(c.remote); local != c.roam.local && c.follows() {
+	local := c.path.Source(c.remote)
+	if local.Addr().IsUnspecified() && !c.roam.local.Addr().IsUnspecified() {
+		return // there is no network at this moment
+	}
+	if local != c.roam.local && c.follows() {
 		c.announce(local, c.roam.announced)
 	}
 }

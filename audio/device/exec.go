@@ -47,6 +47,8 @@ type output struct {
 	spec string
 	cmd  *exec.Cmd
 
+	came bool // something has; the reader's alone
+
 	mu      sync.Mutex // close comes from elsewhere
 	closed  bool
 	program *program // nil before the first Read
@@ -59,8 +61,10 @@ func (o *output) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := pipe.Read(p)
-	if n == 0 && err == io.EOF && o.program.exitsWithin(notice) {
-		if state := o.program.cmd.ProcessState; !state.Success() {
+	o.came = o.came || n > 0
+	// One that has delivered nothing and failed was no microphone.
+	if err == io.EOF && !o.came && o.program.exitsWithin(notice) {
+		if state := o.program.cmd.ProcessState; state != nil && !state.Success() {
 			return 0, &Error{Spec: o.spec, Err: errors.New(state.String()), Hint: "try the command by itself"}
 		}
 	}

@@ -306,3 +306,36 @@ func TestFIFOThatNobodyOpens(t *testing.T) {
 		}
 	}
 }
+
+// Who reads a FIFO may stop: that holds up no end of a call.
+func TestFIFOThatIsNotRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.wav")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	sink, err := OpenSink(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := make(chan struct{})
+	go func() {
+		defer close(full)
+		var f audio.Frame = make([]int16, audio.FrameSamples)
+		for sink.(*wavSink).write(f) == nil {
+		}
+	}()
+	time.Sleep(200 * time.Millisecond) // the pipe is full by then
+	done := make(chan error, 1)
+	go func() { done <- sink.Close() }()
+	select {
+	case <-done:
+		<-full
+	case <-time.After(10 * time.Second):
+		t.Fatal("Close waits for the reader")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"securecall/audio"
 )
@@ -99,6 +100,9 @@ func (s *wavSink) refresh() error {
 
 func (s *wavSink) Close() error {
 	s.clock.close()
+	if !s.seekable {
+		_ = s.file.SetWriteDeadline(time.Now()) // who reads a FIFO may have stopped, and hold up a write
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

@@ -217,7 +217,7 @@ func (p *phone) show(items []item) {
 			continue
 		}
 		p.reach.note(i.id, i.e) // first: who reads of a call may ask for it
-		_, last := i.e.(call.Ended)
+		ended, last := i.e.(call.Ended)
 		if last {
 			p.ended = true
 			p.follow(i) // what is said of a call stands before its end
@@ -230,8 +230,8 @@ func (p *phone) show(items []item) {
 		if !last {
 			p.follow(i)
 		}
-		if last && p.failed {
-			// finish says why: nobody has interrupted it
+		if last && p.failed && ended.Reason == call.ReasonInterrupted {
+			// finish says why: nobody else has interrupted it
 		} else if p.crowd != nil {
 			p.crowd.show(i.at, i.id, i.e)
 		} else {

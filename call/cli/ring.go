@@ -34,6 +34,9 @@ func (s *settings) checkRingFile() error {
 	if device.KindOf(s.ring) != device.KindFile {
 		return nil
 	}
+	if sameFile(s.mic, s.ring) {
+		return usagef("give them two files", "--ring would write to the file that --mic reads: %s", printable(s.ring))
+	}
 	for flag, file := range map[string]string{"speaker": s.speaker, "record": s.records.given} {
 		if file != "" && filepath.Clean(file) == filepath.Clean(s.ring) {
 			return usagef("give them two files", "--ring and --%s would both write to %s", flag, printable(s.ring))

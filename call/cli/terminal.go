@@ -71,6 +71,7 @@ type keyboard struct {
 	file  *os.File
 	saved *term.State
 	once  sync.Once
+	mode  sync.Mutex // held while the terminal's mode is changed
 	raw   atomic.Bool
 	keys  chan byte // never closed: a terminal that goes away sends SIGHUP
 }
@@ -110,6 +111,8 @@ func openKeyboard(f *os.File) (*keyboard, error) {
 // any number of times.
 func (k *keyboard) restore() {
 	k.once.Do(func() {
+		k.mode.Lock()
+		defer k.mode.Unlock()
 		k.raw.Store(false)
 		_ = term.Restore(int(k.file.Fd()), k.saved)
 	})
@@ -117,7 +120,12 @@ func (k *keyboard) restore() {
 
 // rawAgain makes the terminal raw again, if it was.
 func (k *keyboard) rawAgain() {
-	if k != nil && k.raw.Load() {
+	if k == nil {
+		return
+	}
+	k.mode.Lock()
+	defer k.mode.Unlock()
+	if k.raw.Load() {
 		_, _ = term.MakeRaw(int(k.file.Fd()))
 	}
 }
