@@ -277,7 +277,7 @@ func (s *screen) whyEnded(e call.Ended) diagnosis {
 	case call.ReasonRequire:
 		hint = "it is decided when keys are agreed, before anybody can compare: call without --require first, and compare the words by voice or --verify-via"
 	case call.ReasonKeysChanged:
-		what = "the other side's keys are not the expected ones, and nobody can decide here"
+		what = "the other side's keys are not the expected ones, and nobody is here to decide"
 		hint = "it lost or restored what it remembers, or somebody is in between: call from a terminal, without --require, and compare the words"
 	case call.ReasonSAS:
 		if errors.Is(e.Err, call.ErrUnequalThere) {
