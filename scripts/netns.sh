@@ -94,7 +94,7 @@ between() { awk -v a="$(when "$1" "$2")" -v b="$(when "$1" "$3")" 'BEGIN { print
 # call A B: $kind and $ms of a call by code.
 call() {
 	listens "$2"
-	dials "$1" --duration 1s
+	dials "$1" --duration 600ms
 	reap "$dialer"
 	kind=failed ms=0
 	if ((status != 0)) || ! sounds "$work/a.wav"; then

@@ -292,5 +292,5 @@ func (s story) connect(run programs, st step, start launch) (us, them *program, 
 // How long we are in a call of ours, and in one in which a SAS is compared.
 const (
 	talk    = 800 * time.Millisecond
-	compare = 4 * time.Second
+	compare = 3 * time.Second
 )
