@@ -317,6 +317,7 @@ func TestSeveralAddresses(t *testing.T) {
 		a, b := n.Path(alice), n.Path(bob)
 		second, third := netip.MustParseAddrPort("192.0.2.7:5004"), netip.MustParseAddrPort("198.51.100.9:6000")
 		n.Also(b, second)
+		n.SetConditions(netip.AddrPort{}, netip.AddrPort{}, Conditions{Delay: 10 * time.Millisecond})
 		got, seen := collect(b, time.Now()), collect(a, time.Now())
 		for _, to := range []netip.AddrPort{bob, second} {
 			_ = a.WritePacket([]byte("x"), to)
