@@ -366,9 +366,9 @@ func say(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o644))
 }
 
-// heard checks that most loud frames of what was said are there, octet for octet as
-// G.711 gives it: that it is this that was heard, and not how well (scripts/sound.sh). Of
-// half a second of speech a busy machine can conceal a third. FILE:left and FILE:right are the channels of a recording.
+// heard checks that nearly every loud frame of what was said is there, octet
+// for octet as G.711 gives it. A machine too busy to be on time may lose one
+// in ten. FILE:left and FILE:right are the channels of a recording.
 func heard(ts *testscript.TestScript, _ bool, args []string) {
 	file, channel, _ := strings.Cut(args[0], ":")
 	got, said := ts.ReadFile(file), ts.ReadFile(args[1])[44:]
@@ -396,7 +396,7 @@ func heard(ts *testscript.TestScript, _ bool, args []string) {
 			found++
 		}
 	}
-	if loud == 0 || found < loud*2/3 {
+	if loud == 0 || found < loud*9/10 {
 		ts.Fatalf("%d of %d frames were heard", found, loud)
 	}
 	ts.Logf("%d of %d frames were heard", found, loud)

@@ -78,7 +78,7 @@ moves() {
 	if await 5 more "$work/$file" "$before"; then
 		took=$(awk -v a="$(when "$work/$file" path)" -v b="$began" 'BEGIN { printf "%.0f", 1000 * (a - b) }')
 		check "$what: $(grep '"event":"path"' "$work/$file" | tail -1 | sed 's/.*"kind"/"kind"/'), after $took ms" \
-			eval "is $took '<' 2000 && tail -1 <(grep '\"event\":\"path\"' $work/$file) | grep -qF '$addr'"
+			eval "is $took '<' 1000 && tail -1 <(grep '\"event\":\"path\"' $work/$file) | grep -qF '$addr'"
 	else
 		fail "$what: no path was told"
 	fi

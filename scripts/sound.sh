@@ -200,7 +200,7 @@ rung() {
 	reap "$listener"
 	check "$1: declined, statuses $s and $status" test "$s$status" = 1212
 	sounds "$work/$1.raw" 2
-	check "$1: a tone of ${tone[1]} Hz, for ${tone[0]} ms" eval "is ${tone[0]} '>' 700 && is ${tone[0]} '<' 1100 && is ${tone[1]} '>' 400 && is ${tone[1]} '<' 450"
+	check "$1: a tone of ${tone[1]} Hz, for ${tone[0]} ms" eval "is ${tone[0]} '>' 900 && is ${tone[0]} '<' 1100 && is ${tone[1]} '>' 400 && is ${tone[1]} '<' 450"
 }
 rung ringback-pulse ear
 rung ringback-oto default

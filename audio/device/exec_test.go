@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -322,14 +323,22 @@ func TestFIFOThatIsNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for err == nil { // until it is full
+		_ = reader.SetWriteDeadline(time.Now().Add(20 * time.Millisecond))
+		_, err = reader.Write(make([]byte, 4096))
+	}
 	full := make(chan struct{})
+	w := sink.(*wavSink)
 	go func() {
 		defer close(full)
 		var f audio.Frame = make([]int16, audio.FrameSamples)
-		for sink.(*wavSink).write(f) == nil {
+		for w.write(f) == nil {
 		}
 	}()
-	time.Sleep(200 * time.Millisecond) // the pipe is full by then
+	for w.mu.TryLock() { // until it waits for the reader
+		w.mu.Unlock()
+		runtime.Gosched()
+	}
 	done := make(chan error, 1)
 	go func() { done <- sink.Close() }()
 	select {

@@ -202,14 +202,18 @@ func (s *pipeSink) pump() {
 		}
 		raw = appendFrame(raw[:0], f.frame())
 		if _, err := s.w.Write(raw); err != nil {
-			hint := "the program that should take the sound has ended"
-			if errors.Is(err, syscall.ENOSPC) {
-				hint = "look whether the disk is full"
-			}
-			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: hint}
+			s.failure = &Error{Spec: s.spec, Err: cause(err), Hint: writeHint(err)}
 			return
 		}
 	}
+}
+
+// writeHint is the next step where sound cannot be written: to a program, or to a disk.
+func writeHint(err error) string {
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		return "the program that should take the sound has ended"
+	}
+	return "look whether the disk is full"
 }
 
 // Close lets what is queued go out, if somebody takes it, and does not wait

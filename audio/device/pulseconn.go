@@ -112,18 +112,20 @@ func pulseAddrs() []string {
 		case cut && network == "unix":
 			addrs = append(addrs, s)
 		case cut && (network == "tcp" || network == "tcp4" || network == "tcp6"):
-			if _, _, err := net.SplitHostPort(address); err != nil {
-				address = net.JoinHostPort(strings.Trim(address, "[]"), pulsePort)
-			}
-			addrs = append(addrs, network+":"+address)
+			addrs = append(addrs, network+":"+withPort(address))
 		case s != "":
-			if _, _, err := net.SplitHostPort(s); err != nil {
-				s = net.JoinHostPort(strings.Trim(s, "[]"), pulsePort)
-			}
-			addrs = append(addrs, "tcp:"+s)
+			addrs = append(addrs, "tcp:"+withPort(s))
 		}
 	}
 	return addrs
+}
+
+// withPort is an address with the usual port, where it has none.
+func withPort(address string) string {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return net.JoinHostPort(strings.Trim(address, "[]"), pulsePort)
+	}
+	return address
 }
 
 // greet begins the conversation.

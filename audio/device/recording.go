@@ -94,7 +94,7 @@ func cannotRecord(path string, err error) error {
 var errRemoved = errors.New("the file was removed while it was being written")
 
 func diskFailed(path string, err error) error {
-	e := &Error{Spec: path, Err: cause(err), Hint: "look whether the disk is full", File: true}
+	e := &Error{Spec: path, Err: cause(err), Hint: writeHint(err), File: true}
 	if errors.Is(err, errRemoved) {
 		e.Hint = "leave a recording where it is until it has ended"
 	}

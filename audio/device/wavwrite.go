@@ -2,11 +2,9 @@ package device
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"securecall/audio"
@@ -117,11 +115,7 @@ func (s *wavSink) Close() error {
 }
 
 func (s *wavSink) failed(err error) error {
-	hint := "look whether the disk is full"
-	if errors.Is(err, syscall.EPIPE) { // of a FIFO
-		hint = "the program that read it has ended"
-	}
-	return &Error{Spec: s.path, Err: cause(err), Hint: hint, File: true}
+	return &Error{Spec: s.path, Err: cause(err), Hint: writeHint(err), File: true}
 }
 
 // appendFrame appends f as raw 16-bit little-endian samples.
