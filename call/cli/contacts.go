@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -378,6 +377,6 @@ func newJSONContact(r zidcache.Record) jsonContact {
 // jsonLine is a line of --json: of strings and bools, with which nothing can
 // go wrong.
 func jsonLine(v any) string {
-	b, _ := json.Marshal(v)
-	return string(b) + "\n"
+	b, _ := encoded(v)
+	return string(b)
 }

@@ -178,14 +178,21 @@ func (j *events) show(at time.Time, id int, e call.Event) error {
 
 // write writes one line, at once.
 func (j *events) write(line any) error {
+	b, err := encoded(line)
+	if err != nil {
+		return err
+	}
+	_, err = j.w.Write(b)
+	return err
+}
+
+// encoded is a line of --json.
+func encoded(line any) ([]byte, error) {
 	var b bytes.Buffer
 	text := json.NewEncoder(&b)
 	text.SetEscapeHTML(false) // it is not for a page of HTML, and a < would be six octets
-	if err := text.Encode(line); err != nil {
-		return err
-	}
-	_, err := j.w.Write(b.Bytes())
-	return err
+	err := text.Encode(line)
+	return b.Bytes(), err
 }
 
 // lines are most often one; a refusal is an error event, and an ended call
